@@ -1,0 +1,113 @@
+"""The experiments: each variant's recipe at the three tiers, from top to bottom.
+
+Tiers differ in numbers, never in code: "pocket" runs on a laptop within a minute on data that
+ships with scikit-learn, "desk" within half an hour on a workstation, "paper" is the paper's.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+TIERS = ("pocket", "desk", "paper")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a run depends on besides its seed."""
+
+    data: str  # name of the data set
+    encoding: float  # brightness of the label written over the first pixels; a full pixel is 1
+    pixels: str  # "unit": [0, 1]; "standardized": mean 0, variance 1
+    alpha: float  # targets are one-hot vectors divided by alpha
+    hidden_layers: int  # ReLU layers of equal width, then a linear head
+    width: int
+    initialization: str  # see richlib.lab.models.INITIALIZATIONS
+    trained: str  # "all" parameters, or "last-layer"
+    learning_rate: float  # of Adam, betas (0.9, 0.999), no weight decay
+    batch_size: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question asked of the paper's setup: a paper recipe, and what variants and tiers change."""
+
+    name: str
+    source: str  # where in the paper
+    paper: Recipe
+    variants: dict[str, dict]
+    tiers: dict[str, dict]
+    # what one variant changes at one tier only: {(variant, tier): changes}
+    exceptions: dict[tuple[str, str], dict] = field(default_factory=dict)
+
+    def recipe(self, variant: str, tier: str) -> Recipe:
+        """The recipe of `variant` at `tier`; KeyError names what there is."""
+        if variant not in self.variants:
+            known = ", ".join(self.variants)
+            raise KeyError(f"{self.name} has the variants {known}; got {variant!r}")
+        if tier not in self.tiers:
+            known = ", ".join(self.tiers)
+            raise KeyError(f"{self.name} has the tiers {known}; got {tier!r}")
+        changes = self.tiers[tier] | self.variants[variant]
+        changes |= self.exceptions.get((variant, tier), {})
+        return dataclasses.replace(self.paper, **changes)
+
+
+# The paper gives optimizer, batch size, alpha and epochs (Tables 9 and 10), but neither the width,
+# nor the initialization, nor the scaling of pixels: the last three are what its numbers point to
+# (see encoded-labels-sweep).
+ENCODED_LABELS = Experiment(
+    name="encoded-labels",
+    source="Figure 1, Table 5",
+    paper=Recipe(
+        data="mnist",
+        encoding=1.0,
+        pixels="unit",
+        alpha=1 / 3,
+        hidden_layers=3,
+        width=1024,
+        initialization="lecun-normal",
+        trained="all",
+        learning_rate=1e-3,
+        batch_size=128,
+        epochs=100,
+    ),
+    variants={"full": {}, "last-layer": {"trained": "last-layer"}},
+    tiers={
+        "pocket": {"data": "digits", "encoding": 3.0, "width": 128, "epochs": 30},
+        "desk": {"width": 512, "epochs": 10},
+        "paper": {},
+    },
+    exceptions={("last-layer", "pocket"): {"epochs": 60}},
+)
+
+# Which unstated choices give the paper's lazy model? Every combination of three widths, three
+# initializations and two pixel scalings; trains the last layer only, so a run is cheap.
+ENCODED_LABELS_SWEEP = Experiment(
+    name="encoded-labels-sweep",
+    source="Figure 1, Table 5: the lazy model",
+    paper=ENCODED_LABELS.recipe("last-layer", "paper"),
+    variants={
+        f"{width}-{initialization}-{pixels}": {
+            "width": width,
+            "initialization": initialization,
+            "pixels": pixels,
+        }
+        for width in (512, 1024, 2048)
+        for initialization in ("torch-default", "lecun-normal", "he-normal")
+        for pixels in ("unit", "standardized")
+    },
+    tiers={"paper": {}},
+)
+
+EXPERIMENTS = {e.name: e for e in (ENCODED_LABELS, ENCODED_LABELS_SWEEP)}
+
+
+def find(name: str) -> tuple[Experiment, str]:
+    """(experiment, variant) of "NAME/VARIANT"; KeyError names what there is."""
+    experiment, _, variant = name.partition("/")
+    if experiment not in EXPERIMENTS:
+        raise KeyError(f"no experiment {experiment!r}; there are {', '.join(EXPERIMENTS)}")
+    if variant not in EXPERIMENTS[experiment].variants:
+        known = ", ".join(f"{experiment}/{v}" for v in EXPERIMENTS[experiment].variants)
+        raise KeyError(f"no variant {variant!r}; there are {known}")
+    return EXPERIMENTS[experiment], variant

@@ -1,0 +1,167 @@
+"""Records: one finished run each, with all that is needed to run it again.
+
+A record is a small JSON file, checked against `richlib/records/schema.json` when it is written and
+when it is read. Those that the book shows ship with the package.
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import torch
+
+import richlib
+
+SHIPPED = Path(richlib.__file__).parent / "records"
+
+
+class RecordError(RuntimeError):
+    """A file that is not a record this version can read."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run. Every quantity without a unit in its name is dimensionless.
+
+    metrics: final figures on all samples; curves: lists over the measured epochs; spectra: lists
+    over eigenfunctions; seconds: wall time of the training; commit: of the code, None where it was
+    not run from a checkout.
+    """
+
+    experiment: str
+    variant: str
+    tier: str
+    seed: int
+    recipe: dict
+    data: dict
+    metrics: dict[str, float | None]
+    curves: dict[str, list[float | None]]
+    spectra: dict[str, list[float]]
+    seconds: float
+    device: str
+    versions: dict[str, str]
+    commit: str | None
+    finished: str
+    schema: int = 1
+
+
+def load(
+    experiment: str, variant: str, tier: str, *, folder: str | os.PathLike = SHIPPED
+) -> list[Record]:
+    """The records of a variant at a tier, by seed; FileNotFoundError names those there are."""
+    found = sorted(
+        path(folder, experiment, variant, tier, 0).parent.glob(f"{tier}-seed*.json"),
+        key=lambda file: int(file.stem.rpartition("seed")[2]),
+    )
+    if not found:
+        there = sorted({str(f.parent.relative_to(folder)) for f in Path(folder).glob("*/*/*.json")})
+        raise FileNotFoundError(
+            f"no record of {experiment}/{variant} at tier {tier!r}; there are records of "
+            f"{', '.join(there) or 'nothing'}. Make one with: "
+            f"python -m richlib.lab run {experiment}/{variant} --tier {tier}"
+        )
+    return [read(file) for file in found]
+
+
+def read(file: str | os.PathLike) -> Record:
+    """A record from a file; RecordError says what is wrong with it."""
+    try:
+        content = json.loads(Path(file).read_text(encoding="utf-8"))
+        jsonschema.validate(content, _schema())
+    except (json.JSONDecodeError, UnicodeDecodeError, jsonschema.ValidationError) as error:
+        reason = getattr(error, "message", str(error))
+        raise RecordError(f"{file} is not a valid record: {reason}") from error
+    return Record(**content)
+
+
+def write(record: Record, file: str | os.PathLike) -> None:
+    """Validate and write: the file is either there in full, or as it was before."""
+    content = _without_nan(dataclasses.asdict(record))
+    jsonschema.validate(content, _schema())
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=1, allow_nan=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def path(folder, experiment: str, variant: str, tier: str, seed: int) -> Path:
+    """Where the record of a run belongs."""
+    return Path(folder) / experiment / variant / f"{tier}-seed{seed}.json"
+
+
+def summary(records: list[Record], metric: str) -> tuple[float, float]:
+    """Mean and standard deviation (one degree of freedom lost) of a metric over the seeds."""
+    values = np.array([record.metrics[metric] for record in records], dtype=float)
+    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else math.nan
+
+
+def provenance(device: str) -> dict:
+    """What a record says of the machine and the code: device, versions, commit, time."""
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
+    return {
+        "device": f"{device}: {name}, {torch.get_num_threads()} threads",
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "richlib": richlib.__version__,
+        },
+        "commit": _commit(),
+        "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def rounded(values, digits: int = 6) -> list[float]:
+    """Six significant digits: enough for every figure, and a third of the file."""
+    return [float(f"{value:.{digits}g}") for value in values]
+
+
+@functools.cache
+def _schema() -> dict:
+    return json.loads((SHIPPED / "schema.json").read_text(encoding="utf-8"))
+
+
+def _without_nan(content):
+    """JSON has no NaN: a figure that is not a number is null."""
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_without_nan(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def _commit() -> str | None:
+    """The commit of the checkout this package is in, if it is one."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=SHIPPED, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        # Installed into a checkout of something else, the package is not tracked there.
+        if not git("ls-files", "schema.json"):
+            return None
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + (" with changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,151 @@
+"""D_LR, the low-rank measure of richness (Eq. 4), and the effective dimension (Eqs. 8 and 9)."""
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from richlib._checks import DegenerateWarning
+from richlib.moments import Moments
+
+ESTIMATORS = ("projection", "centered-projection", "gram")
+
+# Features whose variance is below this share of their mean square are constant: what is left is
+# the rounding of a float64 mean.
+_CONSTANT = 1e-24
+
+
+@dataclass(frozen=True)
+class Richness:
+    """A value of D_LR and what it was computed from.
+
+    dlr: in [0, 1], 0 rich, 1 lazy; nan if the features are constant.
+    rank: dimension of the learned function space that was used.
+    estimator: how the outputs were turned into an operator; see `dlr`.
+    n, p, C: numbers of samples, features and outputs.
+    """
+
+    dlr: float
+    rank: int
+    estimator: str
+    n: int
+    p: int
+    C: int
+
+
+def dlr(features, outputs, *, estimator: str = "projection", rtol: float = 1e-6) -> float:
+    """The low-rank measure D_LR = 1 − CKA(T, T_MP) (Eq. 4): 0 is rich, 1 is lazy.
+
+    T is the feature kernel operator of `features` (n, p), the post-activations of the penultimate
+    layer; T_MP is the smallest operator that could express `outputs` (n, C), the network's outputs
+    on the same samples. Only D_LR's dependence on the samples is statistical: given them, the
+    value is exact up to float64 rounding, whatever the floating dtype of the input.
+
+    estimator: what the features are compared with.
+        "projection"           the orthogonal projection onto the span of the outputs, centred
+                               afterwards: Definition 1 of the paper as written.
+        "centered-projection"  the projection onto the span of the centred outputs. It reads
+                               1 − √((C−1)/C) too high where the outputs sum to a near-constant.
+        "gram"                 the outputs' own Gram operator (Appendix E.1): it equals the
+                               projection only where the outputs are isotropic.
+    rtol: directions of the outputs whose root-mean-square amplitude is below rtol times the
+        largest are rounding error and are left out of the span.
+
+    Outputs that are constant over the samples express no learned function: 1.0, with a
+    DegenerateWarning. Constant features: nan, with a DegenerateWarning. ValueError on NaN,
+    infinities, fewer than 2 samples, mismatched rows or an unknown estimator.
+
+    Features that are nothing but an orthonormal copy of the learned space are as rich as can be;
+    63 unrelated features of equal strength, of which 3 are read out, give about 1 − √(3/63):
+
+    >>> samples = torch.randn(500, 63, generator=torch.Generator().manual_seed(0))
+    >>> learned, _ = torch.linalg.qr(samples[:, :3])
+    >>> print(f"{dlr(learned, learned):.2f}")
+    0.00
+    >>> print(f"{dlr(samples, samples[:, :3]):.2f}")
+    0.77
+    """
+    return richness(features, outputs, estimator=estimator, rtol=rtol).dlr
+
+
+def richness(features, outputs, *, estimator="projection", rtol: float = 1e-6) -> Richness:
+    """D_LR together with the rank, the estimator and the sizes it was computed with.
+
+    Arguments, errors and degenerate cases are those of `dlr`.
+    """
+    return richness_of_moments(Moments.of(features, outputs), estimator=estimator, rtol=rtol)
+
+
+def richness_of_moments(moments: Moments, *, estimator: str, rtol: float) -> Richness:
+    """D_LR from joint moments: all it needs is in the mean and the covariances.
+
+    With M = E[FFᵀ], K = cov(F, Φ), S_F = cov(F) and S_Φ = cov(Φ), and c the centring of Eq. 7:
+    Tr(c(T)c(P)) = Tr(M⁺KKᵀ), ‖c(P)‖² = Tr((M⁺S_F)²) and ‖c(T)‖ = ‖S_Φ‖.
+    """
+    if estimator not in ESTIMATORS:
+        raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
+    if not 0 < rtol < 1:
+        raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
+    p, C, n = moments.p, moments.C, moments.n
+    second_moment = moments.second_moment
+    M = second_moment[p:, p:]  # (C, C)
+    K = moments.cross_covariance  # (C, p)
+    S_F, S_Φ = moments.output_covariance, moments.feature_covariance  # (C, C), (p, p)
+
+    W = _whitening(S_F if estimator == "centered-projection" else M, rtol)  # (C, rank)
+    rank = W.shape[1]
+    if estimator == "gram":
+        W = torch.eye(C, dtype=M.dtype, device=M.device)
+    if S_Φ.trace() <= _CONSTANT * second_moment[:p, :p].trace():
+        _warn("the features are constant over the samples: there is no kernel to compare (nan)")
+        value = math.nan
+    elif S_F.trace() <= rtol**2 * M.trace():
+        _warn("the outputs are constant over the samples: no function was learned (D_LR = 1)")
+        value = 1.0
+    else:
+        trace = (W.T @ K).square().sum()  # Tr(c(T)c(P))
+        norms = torch.linalg.matrix_norm(S_Φ) * torch.linalg.matrix_norm(W.T @ S_F @ W)
+        value = float((1 - trace / norms).clamp(0, 1))
+    return Richness(dlr=value, rank=rank, estimator=estimator, n=n, p=p, C=C)
+
+
+def _whitening(gram: Tensor, rtol: float) -> Tensor:
+    """W (C, rank) with Wᵀ·gram·W = I on the directions whose amplitude exceeds rtol × largest."""
+    power, directions = torch.linalg.eigh(gram)  # squared amplitudes, ascending
+    kept = power > rtol**2 * power[-1].clamp(min=0)
+    return directions[:, kept] / power[kept].sqrt()
+
+
+def effective_dimension(weights, skip_first: bool = True) -> float:
+    """The exponential of the entropy of normalized eigenvalues: how many directions count.
+
+    weights: eigenvalues, non-negative, in decreasing order, shape (k,).
+    skip_first=True is D_eff of Eq. 9: the first eigenvalue, that of the constant function, is
+    counted as one dimension and left out of the entropy. skip_first=False is Eq. 8.
+    Equal eigenvalues give their number; one dominant eigenvalue gives a value near 1 (Eq. 8) or,
+    after the constant, near 2 (Eq. 9). Raises ValueError on negative or non-finite weights and
+    where no weight is positive.
+
+    >>> round(effective_dimension([5.0, 1.0, 1.0, 1.0]), 6)
+    4.0
+    >>> round(effective_dimension([1.0, 1.0, 1.0], skip_first=False), 6)
+    3.0
+    """
+    ρ = torch.as_tensor(weights, dtype=torch.float64).flatten()
+    if not torch.isfinite(ρ).all() or (ρ < 0).any():
+        raise ValueError("weights must be finite and non-negative eigenvalues")
+    tail = ρ[1:] if skip_first else ρ
+    if tail.sum() <= 0:
+        raise ValueError(
+            f"no positive weight is left to count in {tuple(ρ.shape)} weights with "
+            f"skip_first={skip_first}"
+        )
+    q = tail / tail.sum()
+    return float(skip_first) + float(torch.special.entr(q).sum().exp())
+
+
+def _warn(message: str) -> None:
+    # The caller is three frames up: dlr -> richness -> richness_of_moments -> _warn.
+    warnings.warn(message, DegenerateWarning, stacklevel=4)

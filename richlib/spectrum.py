@@ -1,0 +1,111 @@
+"""Eigenfunctions of the feature kernel operator from samples (Nyström), and what they express.
+
+Algorithm 1 of the paper, with the 1/n it leaves out: the eigenvalues ρ_k of ΦᵀΦ/n approximate
+those of T, and e_k(x) = Φ(x)ᵀu_k/√ρ_k its eigenfunctions, on any sample.
+"""
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from richlib._checks import as_matrices, as_matrix
+from richlib.operators import orthonormal_basis
+
+
+class FiniteSizeWarning(UserWarning):
+    """Too few samples for the number of eigenfunctions: any function would look expressed."""
+
+
+class Eigenfunctions:
+    """Eigenvalues and eigenfunctions of T, fitted on samples, evaluated on any.
+
+    eigenvalues: ρ_k, shape (k,), decreasing; those below float64 rounding are left out, so k is
+    the rank of the features. The first eigenfunction of a network's features is nearly constant
+    (Appendix D.2).
+
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> scale = torch.tensor([2.0, 1.0, 0.5])
+    >>> train, test = (torch.randn(4000, 3, generator=generator) * scale for _ in range(2))
+    >>> e = Eigenfunctions.fit(train)
+    >>> print(e.eigenvalues.round(decimals=1).tolist())
+    [4.0, 1.0, 0.3]
+    >>> e(test).shape
+    torch.Size([4000, 3])
+    """
+
+    def __init__(self, eigenvalues: Tensor, directions: Tensor):
+        self.eigenvalues = eigenvalues.cpu()  # (k,)
+        self._readout = directions / eigenvalues.sqrt()  # (p, k): e(x) = Φ(x) @ readout
+
+    @classmethod
+    def fit(cls, features) -> "Eigenfunctions":
+        """Fit on features (n, p); for p > n through the n × n Gram matrix, which is smaller."""
+        Φ = as_matrix(features, "features").double()
+        n, p = Φ.shape
+        if p <= n:
+            return cls.of_second_moment(Φ.T @ Φ / n, n)
+        ρ, V = _leading(Φ @ Φ.T / n, max(n, p))  # V: (n, k)
+        return cls(ρ, Φ.T @ V / (n * ρ).sqrt())
+
+    @classmethod
+    def of_second_moment(cls, second_moment: Tensor, n: int) -> "Eigenfunctions":
+        """Fit from E[ΦΦᵀ] (p, p), uncentred and normalized by 1/n, of n samples."""
+        return cls(*_leading(second_moment, max(n, len(second_moment))))
+
+    def __call__(self, features) -> Tensor:
+        """Values of the eigenfunctions on samples: features (n, p) give (n, k)."""
+        Φ = as_matrix(features, "features").to(self._readout)
+        if Φ.shape[1] != len(self._readout):
+            raise ValueError(
+                f"fitted on {len(self._readout)} features, called with {Φ.shape[1]}: "
+                f"the samples must come from the same layer"
+            )
+        return Φ @ self._readout
+
+    def quality(self, features, targets) -> Tensor:
+        """Cumulative quality Π*(k) (Eq. 5 i): the share of the target functions that the first k
+        eigenfunctions express, on samples with features (n, p) and targets (n, C).
+
+        Shape (k,), non-decreasing, in [0, 1]. Use samples other than those of `fit`: on its own
+        samples every eigenfunction looks better than it is. The eigenfunctions are orthonormalized
+        on the samples in order of eigenvalue (J.3.1), without which the sum can exceed 1.
+        """
+        return self._cumulative_power(features, targets)
+
+    def utilization(self, features, outputs) -> Tensor:
+        """Cumulative utilization Π̂(k) (Eq. 5 ii): the share of the learned functions that the
+        first k eigenfunctions express, on samples with features (n, p) and outputs (n, C).
+
+        Shape (k,), non-decreasing, in [0, 1]. A rich network reaches 1 at k = C.
+        """
+        return self._cumulative_power(features, outputs)
+
+    def _cumulative_power(self, features, functions) -> Tensor:
+        # Eq. 5 writes e_k where it sums over j, and a square that would keep the total below 1;
+        # this is the cumulative power of Eq. 76: Σ_j ‖P e_j‖² / dim H.
+        features, functions = as_matrices(features=features, functions=functions)
+        E = self(features)  # (n, k)
+        n, k = E.shape
+        if n < 2 * k:
+            warnings.warn(
+                f"{n} samples for {k} eigenfunctions: with n <= k any function is expressed in "
+                f"full (Appendix J.3.2), and below 2k the curve is inflated; use more samples",
+                FiniteSizeWarning,
+                stacklevel=3,
+            )
+        Q, _ = torch.linalg.qr(E)  # (n, min(n, k)), in order of eigenvalue
+        B = orthonormal_basis(functions).to(Q.device) / n**0.5  # (n, rank), unit columns
+        power = (B.T @ Q).square().sum(dim=0) / B.shape[1]  # (min(n, k),)
+        total = torch.ones(k, dtype=torch.float64)
+        total[: len(power)] = power.cumsum(0).clamp(max=1.0).cpu()
+        return total
+
+
+def _leading(gram: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Eigenvalues above rounding (k,), decreasing, and their eigenvectors (d, k)."""
+    ρ, U = torch.linalg.eigh(gram)
+    kept = ρ > size * torch.finfo(ρ.dtype).eps * ρ[-1].clamp(min=0)
+    if not kept.any():
+        raise ValueError("the features are zero on all samples: they have no eigenfunctions")
+    return ρ[kept].flip(0), U[:, kept].flip(1)
