@@ -113,7 +113,7 @@ def summary(records: list[Record], metric: str) -> tuple[float, float]:
 
 
 def provenance(device: str) -> dict:
-    """What a record says of the machine and the code: device, versions, commit, time."""
+    """What a record says of the machine and the code: device, versions, commit."""
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
     return {
         "device": f"{device}: {name}, {torch.get_num_threads()} threads",
@@ -124,8 +124,12 @@ def provenance(device: str) -> dict:
             "richlib": richlib.__version__,
         },
         "commit": _commit(),
-        "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def rounded(values, digits: int = 6) -> list[float]:

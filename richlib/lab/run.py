@@ -44,6 +44,7 @@ def run(
     if path and path.exists() and (done := records.read(path)).recipe == dataclasses.asdict(recipe):
         return done
     checkpoint = path and path.with_suffix(".checkpoint")
+    provenance = records.provenance(device)  # before training: the checkout may move on meanwhile
     dataset = data.load(recipe.data)
     model, curves, splits = _train(recipe, dataset, seed, device, checkpoint, progress)
     seconds = curves.pop("seconds")[-1]
@@ -63,7 +64,8 @@ def run(
         curves=curves,
         spectra=spectra,
         seconds=round(seconds, 1),
-        **records.provenance(device),
+        finished=records.now(),
+        **provenance,
     )
     if path:
         records.write(record, path)
