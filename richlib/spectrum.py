@@ -35,8 +35,8 @@ class Eigenfunctions:
     """
 
     def __init__(self, eigenvalues: Tensor, directions: Tensor):
-        self.eigenvalues = eigenvalues.cpu()  # (k,)
-        self._readout = directions / eigenvalues.sqrt()  # (p, k): e(x) = Φ(x) @ readout
+        self.eigenvalues = eigenvalues  # (k,)
+        self._directions = directions  # (p, k), orthonormal columns u_k
 
     @classmethod
     def fit(cls, features) -> "Eigenfunctions":
@@ -53,15 +53,21 @@ class Eigenfunctions:
         """Fit from E[ΦΦᵀ] (p, p), uncentred and normalized by 1/n, of n samples."""
         return cls(*_leading(second_moment, max(n, len(second_moment))))
 
+    def leading(self, k: int) -> "Eigenfunctions":
+        """The first k of them (all, where there are fewer): what few samples can still resolve."""
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        return Eigenfunctions(self.eigenvalues[:k], self._directions[:, :k])
+
     def __call__(self, features) -> Tensor:
         """Values of the eigenfunctions on samples: features (n, p) give (n, k)."""
-        Φ = as_matrix(features, "features").to(self._readout)
-        if Φ.shape[1] != len(self._readout):
+        Φ = as_matrix(features, "features").to(self._directions)  # (n, p)
+        if Φ.shape[1] != len(self._directions):
             raise ValueError(
-                f"fitted on {len(self._readout)} features, called with {Φ.shape[1]}: "
+                f"fitted on {len(self._directions)} features, called with {Φ.shape[1]}: "
                 f"the samples must come from the same layer"
             )
-        return Φ @ self._readout
+        return Φ @ (self._directions / self.eigenvalues.sqrt())
 
     def quality(self, features, targets) -> Tensor:
         """Cumulative quality Π*(k) (Eq. 5 i): the share of the target functions that the first k

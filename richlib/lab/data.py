@@ -275,7 +275,7 @@ def _fetch_torchvision(name: str, folder: Path) -> _Arrays:
     socket.setdefaulttimeout(before or 30)
     try:
         with warnings.catch_warnings():
-            # CIFAR's pickles and tar file are older than what numpy and Python now ask of them.
+            # numpy 2.4.0 warns about CIFAR's old pickles, Python 3.12 about unpacking its tar file
             warnings.simplefilter("ignore")
             train, test = (make(folder, train=split, download=True) for split in (True, False))
     finally:
@@ -310,7 +310,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     _ALLOWED = {
         ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
         ("numpy", "ndarray"): np.ndarray,
-        # an old pickle passes 0 and 1 where numpy now wants booleans
+        # an old pickle passes 0 and 1 where numpy 2.4.0 wants booleans
         ("numpy", "dtype"): lambda code, *flags: np.dtype(code, *map(bool, flags)),
     }
 

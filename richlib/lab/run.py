@@ -142,8 +142,9 @@ def _final(model: nn.Module, *splits: Split) -> tuple[dict, dict]:
     (train_features, _), (features, outputs) = activations
     eigenfunctions = Eigenfunctions.fit(train_features)
     metrics["effective_dimension"] = effective_dimension(eigenfunctions.eigenvalues)
-    spectra = {
-        "eigenvalues": eigenfunctions.eigenvalues,
+    spectra = {"eigenvalues": eigenfunctions.eigenvalues}
+    eigenfunctions = eigenfunctions.leading(len(features) // 2)  # what the test samples resolve
+    spectra |= {
         "quality": eigenfunctions.quality(features, splits[1].targets),
         "utilization": eigenfunctions.utilization(features, outputs),
     }

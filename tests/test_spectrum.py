@@ -1,0 +1,105 @@
+"""Nyström eigenfunctions: against scikit-learn's PCA, a known spectrum, and exact spans."""
+
+import numpy as np
+import pytest
+import reference
+import torch
+from sklearn.decomposition import PCA
+
+from richlib import Eigenfunctions, FiniteSizeWarning
+
+
+def test_eigenvalues_are_those_of_the_kernel(network):
+    features, _ = network
+    expected = np.linalg.eigvalsh(reference.kernel(features))[::-1]
+    e = Eigenfunctions.fit(features)
+    np.testing.assert_allclose(e.eigenvalues, expected[: len(e.eigenvalues)], atol=1e-10)
+
+
+def test_centred_features_give_pca(rng):
+    features = rng.normal(size=(200, 5)) @ rng.normal(size=(5, 5))
+    features -= features.mean(0)
+    pca = PCA(whiten=True).fit(features)
+    e = Eigenfunctions.fit(features)
+    np.testing.assert_allclose(e.eigenvalues, pca.explained_variance_ * 199 / 200, rtol=1e-10)
+    whitened = pca.transform(features) * np.sqrt(200 / 199)  # scikit-learn divides by n - 1
+    np.testing.assert_allclose(e(features).abs(), np.abs(whitened), atol=1e-8)
+
+
+def test_eigenfunctions_are_orthonormal_on_their_samples_and_reproduce_the_kernel(network):
+    features, _ = network
+    e = Eigenfunctions.fit(features)
+    values = e(features)
+    np.testing.assert_allclose(values.T @ values / 120, np.eye(values.shape[1]), atol=1e-8)
+    rebuilt = (values * e.eigenvalues) @ values.T / 120
+    np.testing.assert_allclose(rebuilt, reference.kernel(features), atol=1e-9)
+
+
+def test_more_features_than_samples_use_the_dual(rng):
+    features = rng.normal(size=(20, 300))
+    e = Eigenfunctions.fit(features)
+    assert len(e.eigenvalues) == 20
+    np.testing.assert_allclose(
+        e.eigenvalues, np.linalg.eigvalsh(features.T @ features / 20)[:-21:-1], rtol=1e-9
+    )
+    values = e(features)
+    np.testing.assert_allclose(values.T @ values / 20, np.eye(20), atol=1e-8)
+
+
+def test_rank_deficient_features_have_as_many_eigenfunctions_as_their_rank(rng):
+    features = rng.normal(size=(50, 3)) @ rng.normal(size=(3, 10))
+    assert len(Eigenfunctions.fit(features).eigenvalues) == 3
+
+
+@pytest.fixture
+def fitted(rng):
+    """Independent Gaussian features of decreasing strength: e_k = Φ_k / √ρ_k is known."""
+    scale = np.arange(1, 9) ** -1.0
+    train, test = (rng.normal(size=(4000, 8)) * scale for _ in range(2))
+    return Eigenfunctions.fit(train), test, test / scale
+
+
+def test_quality_counts_the_share_of_the_target_that_leading_functions_express(fitted):
+    e, test, truth = fitted
+    quality = e.quality(test, truth[:, [0, 2]])  # the target is e_1 and e_3
+    np.testing.assert_allclose(quality[:4], [0.5, 0.5, 1.0, 1.0], atol=0.01)
+    assert (quality.diff() >= 0).all() and quality[-1] == pytest.approx(1.0)
+
+
+def test_a_target_outside_the_features_is_not_expressed(fitted, rng):
+    e, test, _ = fitted
+    assert e.quality(test, rng.normal(size=(4000, 1)))[-1] < 0.01
+
+
+def test_utilization_reaches_one_where_the_head_stops_reading(fitted):
+    e, test, truth = fitted
+    used = e.utilization(test, truth[:, :3] @ np.diag([1.0, 0.01, 5.0]))
+    np.testing.assert_allclose(used[:4], [1 / 3, 2 / 3, 1.0, 1.0], atol=0.01)
+
+
+def test_cumulative_curves_never_exceed_one(rng):
+    """Fitted on few samples, eigenfunctions overlap on others: QR keeps the sum below one."""
+    train, test = rng.normal(size=(60, 50)), rng.normal(size=(101, 50))
+    curve = Eigenfunctions.fit(train).quality(test, test @ rng.normal(size=(50, 2)))
+    assert curve.max() <= 1.0 and (curve.diff() >= 0).all()
+
+
+def test_too_few_samples_are_warned_about(rng):
+    e = Eigenfunctions.fit(rng.normal(size=(100, 50)))
+    few = rng.normal(size=(30, 50))
+    with pytest.warns(FiniteSizeWarning, match="30 samples for 50 eigenfunctions"):
+        curve = e.quality(few, rng.normal(size=(30, 2)))
+    np.testing.assert_allclose(curve[29:], 1.0)  # n functions span everything on n samples
+    assert e.leading(15).quality(few, rng.normal(size=(30, 2))).shape == (15,)
+
+
+def test_errors(rng):
+    e = Eigenfunctions.fit(rng.normal(size=(20, 4)))
+    with pytest.raises(ValueError, match="fitted on 4 features, called with 5"):
+        e(rng.normal(size=(20, 5)))
+    with pytest.raises(ValueError, match="features: 20, functions: 21"):
+        e.quality(rng.normal(size=(20, 4)), rng.normal(size=(21, 1)))
+    with pytest.raises(ValueError, match="zero on all samples"):
+        Eigenfunctions.fit(torch.zeros(20, 4))
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        e.leading(0)
