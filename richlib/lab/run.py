@@ -1,12 +1,13 @@
-"""One run, from a recipe and a seed to a record."""
+"""One run: `fit` trains from a recipe and a seed, `run` measures the result and records it."""
 
 import dataclasses
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from richlib.lab import data, records, tasks
@@ -21,6 +22,21 @@ from richlib.spectrum import Eigenfunctions
 
 # Curves are measured on at most this many samples of each split, final figures on all.
 PROBE = 10_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, the curves of its training, and the samples it was trained and tested on.
+
+    curves: lists over the measured epochs, see `richlib.lab.train.train`.
+    provenance: of the data set.
+    """
+
+    model: MLP
+    train: Split
+    test: Split
+    curves: dict[str, list[float]]
+    provenance: dict
 
 
 def run(
@@ -45,10 +61,10 @@ def run(
         return done
     checkpoint = path and path.with_suffix(".checkpoint")
     provenance = records.provenance(device)  # before training: the checkout may move on meanwhile
-    dataset = data.load(recipe.data)
-    model, curves, splits = _train(recipe, dataset, seed, device, checkpoint, progress)
+    trained = fit(recipe, seed=seed, device=device, checkpoint=checkpoint, progress=progress)
+    curves = dict(trained.curves)
     seconds = curves.pop("seconds")[-1]
-    metrics, spectra = _final(model, *splits)
+    metrics, spectra = measured(trained)
     metrics |= {
         "parameter_norm_at_init": curves["parameter_norm"][0],
         "parameter_norm": curves["parameter_norm"][-1],
@@ -59,7 +75,7 @@ def run(
         tier=tier,
         seed=seed,
         recipe=dataclasses.asdict(recipe),
-        data=dataset.provenance(),
+        data=trained.provenance,
         metrics=metrics,
         curves=curves,
         spectra=spectra,
@@ -73,8 +89,18 @@ def run(
     return record
 
 
-def _train(recipe: Recipe, dataset, seed: int, device: str, checkpoint: Path | None, progress):
-    """The trained model, its curves, and the (train, test) splits it was measured on."""
+def fit(
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Train the recipe's network on the recipe's data; resumes from `checkpoint` if it is there."""
+    if recipe.trained not in ("all", "last-layer"):
+        raise ValueError(f"trained must be 'all' or 'last-layer', got {recipe.trained!r}")
+    dataset = data.load(recipe.data)
     splits = tasks.encoded_labels(
         dataset,
         seed=seed,
@@ -82,6 +108,7 @@ def _train(recipe: Recipe, dataset, seed: int, device: str, checkpoint: Path | N
         pixels=recipe.pixels,
         alpha=recipe.alpha,
     )
+    splits = [split.to(device) for split in splits]
     model = MLP(
         splits[0].inputs.shape[1],
         dataset.num_classes,
@@ -90,85 +117,77 @@ def _train(recipe: Recipe, dataset, seed: int, device: str, checkpoint: Path | N
         initialization=recipe.initialization,
         generator=torch.Generator().manual_seed(seed),
     ).to(device)
-    norm_of_frozen = 0.0
+    body, seen = model.body, splits
     if recipe.trained == "last-layer":
         # The frozen layers are a fixed map: apply it once, and train on what it gives.
-        splits = tuple(_mapped(model.body, split) for split in splits)
-        norm_of_frozen = _parameter_norm(model.body)
+        seen = [dataclasses.replace(split, inputs=_features(model, split)) for split in splits]
         model.body = nn.Identity()
-    elif recipe.trained != "all":
-        raise ValueError(f"trained must be 'all' or 'last-layer', got {recipe.trained!r}")
-    splits = tuple(split.to(device) for split in splits)
-    probes = {name: _first(split, PROBE) for name, split in zip(SPLITS, splits, strict=True)}
-
-    def measure() -> dict[str, float]:
-        values = {"parameter_norm": norm_of_frozen + _parameter_norm(model)}
-        for name, probe in probes.items():
-            features, outputs = _activations(model, probe)
-            values |= {f"{key}_{name}": v for key, v in _performance(outputs, probe).items()}
-            values[f"dlr_{name}"] = Moments.of(features, outputs).dlr()
-        return values
-
+    frozen = _parameter_norm(body) if body is not model.body else 0.0
     curves = train(
         model,
-        splits[0],
+        seen[0],
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         # fused: one pass over the parameters; five times faster than the default on a CPU
         optimizer=torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True),
         seed=seed,
-        measure=measure,
+        measure=lambda: _probe(model, *seen) | {"parameter_norm": frozen + _parameter_norm(model)},
         checkpoint=checkpoint,
         identity=json.dumps([dataclasses.asdict(recipe), seed], sort_keys=True),
         progress=progress,
     )
-    return model, curves, splits
+    model.body = body
+    return Trained(model, *splits, curves=curves, provenance=dataset.provenance())
 
 
-SPLITS = ("train", "test")
-
-
-def _final(model: nn.Module, *splits: Split) -> tuple[dict, dict]:
-    """Figures on all samples, and the spectrum: fitted on train, evaluated on test."""
+def measured(trained: Trained) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Final figures on all samples, and the spectrum: fitted on train, evaluated on test."""
     metrics: dict[str, float] = {}
-    activations = [_activations(model, split) for split in splits]
-    for name, split, (features, outputs) in zip(SPLITS, splits, activations, strict=True):
-        metrics |= {f"{key}_{name}": v for key, v in _performance(outputs, split).items()}
+    for name, split in (("train", trained.train), ("test", trained.test)):
+        features, outputs = activations(trained.model, split)
         moments = Moments.of(features, outputs)
+        values = _performance(outputs, split) | {"rank": moments.richness().rank}
         for estimator in ESTIMATORS:
             key = "" if estimator == "projection" else f"_{estimator.replace('-', '_')}"
-            metrics[f"dlr{key}_{name}"] = moments.dlr(estimator=estimator)
-        metrics[f"rank_{name}"] = moments.richness().rank
-    (train_features, _), (features, outputs) = activations
-    eigenfunctions = Eigenfunctions.fit(train_features)
+            values[f"dlr{key}"] = moments.dlr(estimator=estimator)
+        metrics |= {f"{key}_{name}": value for key, value in values.items()}
+        if name == "train":
+            eigenfunctions = Eigenfunctions.fit(features)
     metrics["effective_dimension"] = effective_dimension(eigenfunctions.eigenvalues)
     spectra = {"eigenvalues": eigenfunctions.eigenvalues}
     eigenfunctions = eigenfunctions.leading(len(features) // 2)  # what the test samples resolve
     spectra |= {
-        "quality": eigenfunctions.quality(features, splits[1].targets),
+        "quality": eigenfunctions.quality(features, trained.test.targets),
         "utilization": eigenfunctions.utilization(features, outputs),
     }
     return metrics, {name: records.rounded(values) for name, values in spectra.items()}
 
 
 @torch.no_grad()
-def _activations(model: nn.Module, split: Split):
-    features = torch.cat([model.body(x) for x in split.inputs.split(2048)])
+def activations(model: MLP, split: Split) -> tuple[Tensor, Tensor]:
+    """Features (n, p) and outputs (n, C) of a split, on its device."""
+    features = _features(model, split)
     return features, model.head(features)
 
 
 @torch.no_grad()
-def _mapped(body: nn.Module, split: Split) -> Split:
-    device = next(body.parameters()).device
-    features = [body(x.to(device)) for x in split.inputs.split(2048)]
-    return dataclasses.replace(split, inputs=torch.cat(features))
+def _features(model: MLP, split: Split) -> Tensor:
+    return torch.cat([model.body(x) for x in split.inputs.split(2048)])
 
 
-def _first(split: Split, count: int) -> Split:
-    return Split(split.inputs[:count], split.targets[:count], split.labels[:count])
+def _probe(model: MLP, train_split: Split, test_split: Split) -> dict[str, float]:
+    """What the curves hold: performance and D_LR on the first samples of each split."""
+    values: dict[str, float] = {}
+    for name, split in (("train", train_split), ("test", test_split)):
+        probe = split.first(PROBE)
+        features, outputs = activations(model, probe)
+        for key, value in _performance(outputs, probe).items():
+            values[f"{key}_{name}"] = value
+        values[f"dlr_{name}"] = Moments.of(features, outputs).dlr()
+    return values
 
 
-def _performance(outputs, split: Split) -> dict[str, float]:
+def _performance(outputs: Tensor, split: Split) -> dict[str, float]:
     correct = outputs.argmax(dim=1) == split.labels
     return {
         "accuracy": float(correct.double().mean()),

@@ -24,6 +24,9 @@ class Split:
     def to(self, device) -> "Split":
         return Split(self.inputs.to(device), self.targets.to(device), self.labels.to(device))
 
+    def first(self, count: int) -> "Split":
+        return Split(self.inputs[:count], self.targets[:count], self.labels[:count])
+
 
 def encoded_labels(
     dataset: Dataset, *, seed: int, strength: float, pixels: str, alpha: float
