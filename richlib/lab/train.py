@@ -68,7 +68,8 @@ def _epoch(model, data: Split, batch_size: int, optimizer, seed: int, epoch: int
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     total = torch.zeros((), device=device)
     for batch in torch.randperm(len(data), generator=generator).to(device).split(batch_size):
-        optimizer.zero_grad(set_to_none=True)
+        # In place: allocating the gradients anew costs as much as the step itself on a CPU.
+        optimizer.zero_grad(set_to_none=False)
         loss = mse_loss(model(data.inputs[batch]), data.targets[batch])
         loss.backward()
         optimizer.step()
