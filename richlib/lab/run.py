@@ -100,7 +100,7 @@ def fit(
     """Train the recipe's network on the recipe's data; resumes from `checkpoint` if it is there."""
     if recipe.trained not in ("all", "last-layer"):
         raise ValueError(f"trained must be 'all' or 'last-layer', got {recipe.trained!r}")
-    # Where gradients vanish (dead units, blank pixels), Adam's averages decay into denormal numbers,
+    # Where gradients vanish (dead units, blank pixels), Adam's averages decay into denormals,
     # which a CPU handles ten times slower than zero. Set first: threads inherit it when they start.
     torch.set_flush_denormal(True)
     dataset = data.load(recipe.data)
