@@ -28,6 +28,8 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
+# Pictures have a frame, and no grid over them.
+FRAMED = {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
 
 
 def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
@@ -39,17 +41,17 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
     eigenfunction, the constant, is left out: curves begin at k = 2.
     """
     panels = (
-        ("quality", "(i) cumulative quality", r"share of the target, $\Pi^*(k)$"),
-        ("utilization", "(ii) cumulative utilization", r"share of the output, $\hat\Pi(k)$"),
-        ("eigenvalues", "(iii) relative eigenvalues", r"$\rho_k\,/\,\rho_1$"),
+        ("quality", r"(i) quality $\Pi^*(k)$"),
+        ("utilization", r"(ii) utilization $\hat\Pi(k)$"),
+        ("eigenvalues", r"(iii) eigenvalues $\rho_k\,/\,\rho_1$"),
     )
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(10, 3.1))
-        for ax, (key, title, ylabel) in zip(axes, panels, strict=True):
+        figure, axes = plt.subplots(1, 3, figsize=(8, 2.9))
+        for ax, (key, title) in zip(axes, panels, strict=True):
             for label, seeds in models.items():
                 _seeds(ax, [_panel(spectra[key], key) for spectra in seeds], label)
             ax.axvline(C, color=INK, linestyle=":", linewidth=1)
-            ax.set(title=title, xlabel="eigenfunction $k$", ylabel=ylabel, xscale="log")
+            ax.set(title=title, xlabel="eigenfunction $k$", xscale="log")
             if key == "eigenvalues":
                 ax.set(yscale="log", ylim=(1e-7, 1.5))
             else:
@@ -84,7 +86,7 @@ def training(models: Mapping[str, Sequence]) -> Figure:
     the mean over the seeds, the band one standard deviation.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(8, 3.1))
+        figure, axes = plt.subplots(1, 2, figsize=(7.5, 2.9))
         panels = (("accuracy_test", "test accuracy"), ("dlr_train", r"$D_{LR}$ (0 rich, 1 lazy)"))
         for ax, (key, ylabel) in zip(axes, panels, strict=True):
             for label, seeds in models.items():
@@ -101,13 +103,56 @@ def training(models: Mapping[str, Sequence]) -> Figure:
 
 def pictures(images, titles: Sequence[str]) -> Figure:
     """Grey pictures (n, H, W) in a row, each with its title."""
-    with plt.rc_context(STYLE | {"axes.grid": False}):
-        figure, axes = plt.subplots(1, len(titles), figsize=(1.6 * len(titles), 2.0))
+    with plt.rc_context(STYLE | FRAMED):
+        figure, axes = plt.subplots(1, len(titles), figsize=(1.4 * len(titles), 1.8))
         for ax, image, title in zip(np.atleast_1d(axes), images, titles, strict=True):
             ax.imshow(np.asarray(image), cmap="gray_r")
             ax.set(title=title, xticks=[], yticks=[])
     plt.close(figure)
     return figure
+
+
+def surprise(train, test, full: Sequence, last: Sequence) -> Figure:
+    """Encoded labels in one picture: a training and a test digit, and the accuracies.
+
+    train and test: the splits of `richlib.lab.tasks.encoded_labels`; full and last: the records of
+    full backpropagation and of last-layer-only training, a bar each, with one standard deviation
+    over the seeds.
+    """
+    with plt.rc_context(STYLE | {"axes.grid": False}):
+        figure = plt.figure(figsize=(8, 3))
+        grid = figure.add_gridspec(1, 3, width_ratios=(1, 1, 2.4))
+        for column, (split, kind) in enumerate(((train, "training"), (test, "test"))):
+            ax = figure.add_subplot(grid[column])
+            side = int(split.inputs.shape[1] ** 0.5)
+            ax.imshow(split.inputs[0].reshape(side, side).numpy(), cmap="gray_r")
+            ax.spines[:].set_visible(True)
+            code, digit = int(split.inputs[0, :10].argmax()), int(split.labels[0])
+            ax.set(title=f"{kind} picture", xlabel=f"a {digit}, coded {code}", xticks=[], yticks=[])
+        ax = figure.add_subplot(grid[2])
+        for offset, (label, records) in ((-0.2, ("rich", full)), (0.2, ("lazy", last))):
+            _accuracy_bars(ax, offset, label, records)
+        ax.set(xticks=[0, 1], xticklabels=["training pictures", "test pictures"], ylim=(0, 105))
+        ax.set_ylabel("accuracy, %")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.24), ncols=2)
+    plt.close(figure)
+    return figure
+
+
+def _accuracy_bars(ax, offset: float, label: str, records: Sequence) -> None:
+    metrics = ("accuracy_train", "accuracy_test")
+    values = 100 * np.array([[record.metrics[m] for m in metrics] for record in records])
+    dlr = np.mean([record.metrics["dlr_train"] for record in records])
+    spread = values.std(0, ddof=1) if len(records) > 1 else None
+    bars = ax.bar(
+        np.arange(2) + offset,
+        values.mean(0),
+        width=0.38,
+        yerr=spread,
+        color=COLORS[label],
+        label=rf"{label}: $D_{{LR}}$ = {dlr:.2g}",
+    )
+    ax.bar_label(bars, fmt="%.0f", padding=2)
 
 
 class Table:

@@ -1,0 +1,77 @@
+"""Figures hold the data they were given; tables read well as HTML and as text."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from richlib import show
+from richlib.lab import data, tasks
+
+
+def spectra(k, scale=1.0):
+    rising = np.linspace(0.1, 1, k)
+    return {
+        "quality": rising,
+        "utilization": rising**0.5,
+        "eigenvalues": scale * 0.9 ** np.arange(k),
+    }
+
+
+def test_three_panels_leave_out_the_constant_and_cut_at_the_shortest_seed():
+    figure = show.three_panels({"rich": [spectra(30), spectra(20, 5.0)], "lazy": [spectra(9)]}, C=4)
+    quality, utilization, eigenvalues = figure.axes
+    rich, lazy, dotted = quality.lines
+    assert list(rich.get_xdata()) == list(range(2, 21))
+    assert list(lazy.get_xdata()) == list(range(2, 10))
+    assert dotted.get_xdata() == [4, 4]
+    assert (rich.get_color(), lazy.get_color()) == (show.RICH, show.LAZY)
+    expected = (spectra(30)["quality"][1:20] + spectra(20)["quality"][1:]) / 2
+    np.testing.assert_allclose(rich.get_ydata(), expected)
+    # Relative to the first: a common scale of the features drops out.
+    np.testing.assert_allclose(eigenvalues.lines[0].get_ydata(), 0.9 ** np.arange(1, 20))
+    assert [t.get_text() for t in utilization.get_legend().get_texts()] == ["rich", "lazy"]
+    assert (
+        len(quality.collections) == 1
+    )  # a band where there are two seeds, none where there is one
+
+
+def test_training_curves():
+    curves = {"epoch": [0, 1, 5], "accuracy_test": [0.1, 0.5, 0.9], "dlr_train": [0.6, 0.3, 0.1]}
+    figure = show.training({"lazy": [curves]})
+    assert list(figure.axes[0].lines[0].get_ydata()) == [0.1, 0.5, 0.9]
+    assert list(figure.axes[1].lines[0].get_ydata()) == [0.6, 0.3, 0.1]
+
+
+def test_surprise_shows_means_and_the_measure():
+    train, test = tasks.encoded_labels(
+        data.load("digits"), seed=0, strength=1.0, pixels="unit", alpha=1.0
+    )
+    values = {"accuracy_train": 1.0, "accuracy_test": 0.1, "dlr_train": 0.01}
+    full = [SimpleNamespace(metrics=values | {"accuracy_test": a}) for a in (0.1, 0.3)]
+    last = [SimpleNamespace(metrics=values | {"dlr_train": 0.6})]
+    axes = show.surprise(train, test, full, last).axes[-1]
+    assert [round(bar.get_height()) for bar in axes.patches] == [100, 20, 100, 10]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert "0.01" in labels[0] and "0.6" in labels[1]
+
+
+def test_figures_are_closed_so_that_a_notebook_shows_them_once():
+    show.pictures(np.zeros((2, 3, 3)), ["a", "b"])
+    show.three_panels({"rich": [spectra(5)]}, C=2)
+    assert plt.get_fignums() == []
+
+
+def test_pictures_need_a_title_each():
+    with pytest.raises(ValueError):
+        show.pictures(np.zeros((2, 3, 3)), ["a", "b", "c"])
+    plt.close("all")
+
+
+def test_tables():
+    table = show.Table([{"a": "x<y", "bc": 1}, {"a": "long cell", "bc": 22}])
+    assert repr(table).splitlines() == ["a          bc", "x<y        1", "long cell  22"]
+    assert "<td>x&lt;y</td><td>1</td>" in table._repr_html_()
+    with pytest.raises(ValueError, match="at least one row"):
+        show.Table([])
