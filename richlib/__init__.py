@@ -5,7 +5,15 @@ network's penultimate layer with the smallest kernel that could express what the
 0 is rich, 1 is lazy, whatever the accuracy.
 """
 
+from richlib import collapse
 from richlib._checks import DegenerateWarning
+from richlib.linear import (
+    generalization_error,
+    gradient_flow,
+    kappa,
+    learnability,
+    minimum_norm_interpolation,
+)
 from richlib.measure import Measurement, measure
 from richlib.moments import Moments
 from richlib.operators import (
@@ -16,7 +24,10 @@ from richlib.operators import (
     minimum_projection_operator,
 )
 from richlib.richness import Richness, dlr, effective_dimension, richness
+from richlib.rivals import nc1_with_ridge, parameter_norm, s_init
+from richlib.sketch import SketchedRichness, sketched_dlr
 from richlib.spectrum import Eigenfunctions, FiniteSizeWarning
+from richlib.tracking import Tracker
 
 __all__ = [
     "DegenerateWarning",
@@ -26,13 +37,25 @@ __all__ = [
     "Moments",
     "Operator",
     "Richness",
+    "SketchedRichness",
+    "Tracker",
     "cka",
+    "collapse",
     "dlr",
     "effective_dimension",
     "feature_kernel_operator",
+    "generalization_error",
+    "gradient_flow",
+    "kappa",
+    "learnability",
     "measure",
+    "minimum_norm_interpolation",
     "minimum_projection_features",
     "minimum_projection_operator",
+    "nc1_with_ridge",
+    "parameter_norm",
     "richness",
+    "s_init",
+    "sketched_dlr",
 ]
 __version__ = "0.1.0"

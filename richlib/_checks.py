@@ -1,6 +1,9 @@
 """Input checks shared by the measuring core: every error says what was expected, what came, and
 what to do."""
 
+import warnings
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,9 +12,16 @@ class DegenerateWarning(UserWarning):
     """The samples do not determine the answer (constant features, constant outputs)."""
 
 
+def _as_tensor(values) -> Tensor:
+    if isinstance(values, Tensor):
+        return values.detach()
+    # torch takes neither negative strides nor read-only memory without a word; copied only then.
+    return torch.as_tensor(np.require(values, requirements="CW"))
+
+
 def as_matrix(values, name: str, min_samples: int = 2) -> Tensor:
     """A finite floating tensor of shape (n, d) from a tensor or anything NumPy takes."""
-    matrix = values.detach() if isinstance(values, Tensor) else torch.as_tensor(values)
+    matrix = _as_tensor(values)
     if matrix.is_complex():
         raise ValueError(f"{name} must be real, but came as {matrix.dtype}")
     if matrix.ndim != 2:
@@ -26,8 +36,8 @@ def as_matrix(values, name: str, min_samples: int = 2) -> Tensor:
         )
     if not matrix.is_floating_point():
         matrix = matrix.double()
-    bad = ~torch.isfinite(matrix)
-    if bad.any():
+    # The sum is not finite if an entry is not; it can also overflow, so it only raises suspicion.
+    if not torch.isfinite(matrix.sum()) and (bad := ~torch.isfinite(matrix)).any():
         row = int(bad.any(dim=1).nonzero()[0])
         raise ValueError(
             f"{name} must be finite, but {int(bad.sum())} of {matrix.numel()} entries are NaN or "
@@ -48,3 +58,36 @@ def as_matrices(min_samples: int = 2, **named) -> list[Tensor]:
         )
     device = matrices[0].device
     return [matrix.to(device) for matrix in matrices]
+
+
+def as_labels(labels, n: int, num_classes: int | None = None) -> Tensor:
+    """Class labels (n,) as int64, in 0..num_classes-1 where that is given."""
+    labels = _as_tensor(labels)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"labels must have shape (n,), one class number for each sample, but came with shape "
+            f"{tuple(labels.shape)}; of one-hot rows pass .argmax(dim=1)"
+        )
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise ValueError(
+            f"labels must be integers 0..K-1, but came as {labels.dtype}; convert them with .long()"
+        )
+    if len(labels) != n:
+        raise ValueError(
+            f"features and labels must describe the same samples, but the numbers of rows differ "
+            f"(features: {n}, labels: {len(labels)})"
+        )
+    labels = labels.long()
+    if (negative := (labels < 0).nonzero()).numel():
+        raise ValueError(
+            f"labels must be class numbers 0..K-1, but sample {int(negative[0])} has "
+            f"{int(labels[negative[0]])}; leave samples without a class out"
+        )
+    if num_classes is not None and n and labels.max() >= num_classes:
+        raise ValueError(f"labels must lie in 0..{num_classes - 1}, but {int(labels.max())} came")
+    return labels
+
+
+def warn_degenerate(message: str, frames: int) -> None:
+    """Warn at the caller that is so many frames up, the caller of this function being 1."""
+    warnings.warn(message, DegenerateWarning, stacklevel=frames + 1)

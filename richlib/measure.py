@@ -4,20 +4,27 @@ The features are what enters the network's last linear layer, the outputs what l
 taken in one forward pass with a hook, so the model's code is neither read nor changed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
+from richlib.collapse import ClassStatistics
 from richlib.moments import Moments
-from richlib.richness import Richness, effective_dimension
+from richlib.richness import Richness, effective_dimension, whitening
 from richlib.spectrum import Eigenfunctions
 
 
 class Measurement:
-    """What one pass over the samples tells: computed from their joint `moments` on demand."""
+    """What one pass over the samples tells: computed from their joint `moments` on demand.
+
+    Everything refers to the samples that were measured. Quality and utilization, too, are on the
+    samples that the eigenfunctions were fitted on, where each looks a little better than it is:
+    to judge on others, use `eigenfunctions`.
+    """
 
     def __init__(self, moments: Moments):
         self.moments = moments
@@ -35,8 +42,7 @@ class Measurement:
     @cached_property
     def eigenfunctions(self) -> Eigenfunctions:
         """The eigenfunctions of T, fitted on these samples: evaluate them on others."""
-        p = self.moments.p
-        return Eigenfunctions.of_second_moment(self.moments.second_moment[:p, :p], self.moments.n)
+        return Eigenfunctions.of_moments(self.moments)
 
     @property
     def eigenvalues(self) -> Tensor:
@@ -48,22 +54,56 @@ class Measurement:
         """D_eff (Eq. 9) of the eigenvalues: how many features count."""
         return effective_dimension(self.eigenvalues)
 
+    @property
+    def utilization(self) -> Tensor:
+        """Cumulative utilization Π̂(k) (Eq. 5 ii), shape (k,): 1 at k = C where rich."""
+        p = self.moments.p
+        second_moment = self.moments.second_moment
+        W = whitening(second_moment[p:, p:])  # (C, rank)
+        return self.eigenfunctions.cumulative_power(W.T @ second_moment[p:, :p])
+
+    @cached_property
+    def classes(self) -> ClassStatistics:
+        """Class means and within-class covariance; ValueError without num_classes."""
+        return self.moments.class_statistics()
+
+    @property
+    def quality(self) -> Tensor:
+        """Cumulative quality Π*(k) (Eq. 5 i) for the class indicators as target, shape (k,)."""
+        share = self.classes.counts / self.moments.n  # (K,)
+        return self.eigenfunctions.cumulative_power(share.sqrt()[:, None] * self.classes.means)
+
+    @property
+    def nc1(self) -> float:
+        """Tr(Σ_b⁺Σ_W), 0 where classes have collapsed: see `richlib.collapse.nc1`."""
+        return self.classes.nc1()
+
     def __repr__(self) -> str:
         r = self.richness
         return f"Measurement(dlr={r.dlr:.4f}, rank={r.rank}, n={r.n}, p={r.p}, C={r.C})"
 
 
 def measure(
-    model: nn.Module, loader: Iterable, *, head: nn.Linear | None = None, max_samples=None
+    model: nn.Module,
+    loader: Iterable,
+    *,
+    head: nn.Linear | None = None,
+    num_classes: int | None = None,
+    max_samples: int | None = None,
+    progress: bool = False,
 ) -> Measurement:
     """Measure how richly `model` has learned, on the samples of `loader`.
 
-    loader yields inputs or (inputs, labels, ...) batches; labels are not used. head is the last
-    linear layer, found by itself where the model returns that layer's output unchanged. The model
-    is run in eval mode without gradients, and left as it was. Memory does not grow with the number
-    of samples; max_samples stops early. D_LR is exact on the samples that were seen.
+    loader: yields batches: inputs, (inputs, labels, ...), or a dict of keyword arguments for the
+        model. Labels are used only with num_classes, for quality and neural collapse.
+    head: the last linear layer, found by itself where the model returns what that layer gives (as
+        a tensor, as the first of a tuple, or as `.logits`).
+    max_samples: stop after so many. progress: show a bar.
 
-    Raises ValueError where no such layer exists or the loader is empty.
+    The model runs in eval mode without gradients and is left as it was; wrappers of DataParallel,
+    DistributedDataParallel and torch.compile are looked through. Tokens count as samples. Memory
+    does not grow with the number of samples. Raises ValueError where there is no linear head or
+    the loader is empty.
 
     >>> _ = torch.manual_seed(0)
     >>> model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3))
@@ -71,11 +111,14 @@ def measure(
     Measurement(dlr=0.5972, rank=3, n=512, p=64, C=3)
     """
     moments = None
-    for features, outputs in _activations(model, loader, head):
+    batches = tqdm(loader, desc="measuring", disable=not progress)
+    for features, outputs, labels in _activations(model, batches, head):
         if moments is None:
-            moments = Moments(features.shape[1], outputs.shape[1], device=features.device)
-        left = len(features) if max_samples is None else max_samples - moments.n
-        moments.update(features[:left], outputs[:left])
+            sizes = features.shape[1], outputs.shape[1]
+            moments = Moments(*sizes, num_classes, device=features.device)
+        left = None if max_samples is None else max_samples - moments.n
+        labels = _required(labels, len(features))[:left] if num_classes else None
+        moments.update(features[:left], outputs[:left], labels)
         if moments.n == max_samples:
             break
     if moments is None:
@@ -90,60 +133,91 @@ def features_and_outputs(
 
     Arguments and errors are those of `measure`, which needs less memory.
     """
-    pairs = [(f.cpu(), o.cpu()) for f, o in _activations(model, loader, head)]
+    pairs = [(f.cpu(), o.cpu()) for f, o, _ in _activations(model, loader, head)]
     if not pairs:
         raise ValueError("the loader yielded no batch: there is nothing to measure")
     features, outputs = zip(*pairs, strict=True)
     return torch.cat(features), torch.cat(outputs)
 
 
-def find_head(model: nn.Module, inputs) -> nn.Linear:
-    """The linear layer whose output the model returns for `inputs`, unchanged.
+def find_head(model: nn.Module, batch) -> nn.Linear:
+    """The linear layer whose output the model returns for a batch, perhaps reshaped.
 
     Raises ValueError where there is none: give it as `head=` then.
     """
-    last: list[tuple[nn.Linear, Tensor]] = []
+    ran: list[tuple[nn.Linear, Tensor]] = []
     linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    hooks = [m.register_forward_hook(lambda m, _, out: last.append((m, out))) for m in linears]
+    hooks = [m.register_forward_hook(lambda m, _, out: ran.append((m, out))) for m in linears]
     try:
-        returned = model(inputs)
+        returned = _call(model, batch)
     finally:
         for hook in hooks:
             hook.remove()
-    for layer, output in reversed(last):
-        if output is returned or (
-            isinstance(returned, Tensor)
-            and returned.shape == output.shape
-            and torch.equal(returned, output)
-        ):
+    if isinstance(returned, tuple | list):
+        returned = returned[0]
+    returned = getattr(returned, "logits", returned)
+    for layer, output in reversed(ran):
+        if isinstance(returned, Tensor) and torch.equal(returned.flatten(), output.flatten()):
             return layer
     raise ValueError(
         f"{type(model).__name__} does not return the output of a linear layer (it ran "
-        f"{len(last)} of them): name the last linear layer yourself, as head=model.your_layer"
+        f"{len(ran)} of them): name the last linear layer yourself, as head=model.your_layer"
     )
 
 
 def _activations(
     model: nn.Module, loader: Iterable, head: nn.Linear | None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (features, outputs) of each batch; further dimensions (tokens) become samples."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Yield features (n, p), outputs (n, C) and labels of each batch; tokens become samples."""
+    model = _unwrapped(model)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with _evaluation(model), torch.no_grad():
         for batch in loader:
-            inputs = batch[0] if isinstance(batch, tuple | list) else batch
-            inputs = inputs.to(device)
-            if head is None:
-                head = find_head(model, inputs)
-            features, outputs = _through(head, model, inputs)
-            yield features.flatten(end_dim=-2), outputs.flatten(end_dim=-2)
+            labels = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
+            batch = batch[0] if isinstance(batch, tuple | list) else batch
+            batch = _moved(batch, device)
+            head = head or find_head(model, batch)
+            features, outputs = _through(head, model, batch)
+            yield features.flatten(end_dim=-2), outputs.flatten(end_dim=-2), labels
 
 
-def _through(head: nn.Linear, model: nn.Module, inputs) -> tuple[Tensor, Tensor]:
+def _required(labels: Tensor | None, n: int) -> Tensor:
+    if labels is None:
+        raise ValueError("num_classes needs labels: let the loader yield (inputs, labels)")
+    labels = torch.as_tensor(labels).flatten()
+    if len(labels) != n:
+        raise ValueError(f"the loader yielded {len(labels)} labels for {n} samples")
+    return labels
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside torch.compile, DataParallel and DistributedDataParallel."""
+    parallel = nn.DataParallel | nn.parallel.DistributedDataParallel
+    while True:
+        if isinstance(model, parallel):
+            model = model.module
+        elif hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        else:
+            return model
+
+
+def _moved(batch, device):
+    if isinstance(batch, Mapping):
+        return {key: _moved(value, device) for key, value in batch.items()}
+    return batch.to(device) if isinstance(batch, Tensor) else batch
+
+
+def _call(model: nn.Module, batch):
+    return model(**batch) if isinstance(batch, Mapping) else model(batch)
+
+
+def _through(head: nn.Linear, model: nn.Module, batch) -> tuple[Tensor, Tensor]:
     """What enters and what leaves `head` in one forward pass of `model`."""
     seen: list[tuple[Tensor, Tensor]] = []
     hook = head.register_forward_hook(lambda _, args, output: seen.append((args[0], output)))
     try:
-        model(inputs)
+        _call(model, batch)
     finally:
         hook.remove()
     if len(seen) != 1:

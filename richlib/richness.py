@@ -1,13 +1,12 @@
 """D_LR, the low-rank measure of richness (Eq. 4), and the effective dimension (Eqs. 8 and 9)."""
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from richlib._checks import DegenerateWarning
+from richlib._checks import warn_degenerate
 from richlib.moments import Moments
 
 ESTIMATORS = ("projection", "centered-projection", "gram")
@@ -89,20 +88,25 @@ def richness_of_moments(moments: Moments, *, estimator: str, rtol: float) -> Ric
     if not 0 < rtol < 1:
         raise ValueError(f"rtol must lie between 0 and 1, got {rtol}")
     p, C, n = moments.p, moments.C, moments.n
-    second_moment = moments.second_moment
-    M = second_moment[p:, p:]  # (C, C)
-    K = moments.cross_covariance  # (C, p)
-    S_F, S_Φ = moments.output_covariance, moments.feature_covariance  # (C, C), (p, p)
+    S, mean = moments.covariance, moments.mean
+    S_Φ, S_F, K = S[:p, :p], S[p:, p:], S[p:, :p]  # (p, p), (C, C), (C, p)
+    M = S_F + torch.outer(mean[p:], mean[p:])  # (C, C)
 
-    W = _whitening(S_F if estimator == "centered-projection" else M, rtol)  # (C, rank)
+    W = whitening(S_F if estimator == "centered-projection" else M, rtol)  # (C, rank)
     rank = W.shape[1]
     if estimator == "gram":
         W = torch.eye(C, dtype=M.dtype, device=M.device)
-    if S_Φ.trace() <= _CONSTANT * second_moment[:p, :p].trace():
-        _warn("the features are constant over the samples: there is no kernel to compare (nan)")
+    if S_Φ.trace() <= _CONSTANT * (S_Φ.trace() + mean[:p].square().sum()):
+        warn_degenerate(
+            "the features are constant over the samples: there is no kernel to compare (nan)",
+            frames=4,
+        )
         value = math.nan
     elif S_F.trace() <= rtol**2 * M.trace():
-        _warn("the outputs are constant over the samples: no function was learned (D_LR = 1)")
+        warn_degenerate(
+            "the outputs are constant over the samples: no function was learned (D_LR = 1)",
+            frames=4,
+        )
         value = 1.0
     else:
         trace = (W.T @ K).square().sum()  # Tr(c(T)c(P))
@@ -111,7 +115,7 @@ def richness_of_moments(moments: Moments, *, estimator: str, rtol: float) -> Ric
     return Richness(dlr=value, rank=rank, estimator=estimator, n=n, p=p, C=C)
 
 
-def _whitening(gram: Tensor, rtol: float) -> Tensor:
+def whitening(gram: Tensor, rtol: float = 1e-6) -> Tensor:
     """W (C, rank) with Wᵀ·gram·W = I on the directions whose amplitude exceeds rtol × largest."""
     power, directions = torch.linalg.eigh(gram)  # squared amplitudes, ascending
     kept = power > rtol**2 * power[-1].clamp(min=0)
@@ -144,8 +148,3 @@ def effective_dimension(weights, skip_first: bool = True) -> float:
         )
     q = tail / tail.sum()
     return float(skip_first) + float(torch.special.entr(q).sum().exp())
-
-
-def _warn(message: str) -> None:
-    # The caller is three frames up: dlr -> richness -> richness_of_moments -> _warn.
-    warnings.warn(message, DegenerateWarning, stacklevel=4)

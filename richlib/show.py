@@ -79,24 +79,33 @@ def _seeds(ax, curves: list[np.ndarray], label: str, x=None) -> None:
         ax.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0)
 
 
-def training(models: Mapping[str, Sequence]) -> Figure:
-    """Test accuracy and D_LR (on training samples) over the epochs.
+CURVES = {
+    "accuracy_test": "test accuracy",
+    "dlr_train": r"$D_{LR}$ (0 rich, 1 lazy)",
+    "parameter_norm": r"$\|\theta\|^2$",
+}
+
+
+def training(
+    models: Mapping[str, Sequence], metrics: Sequence[str] = ("accuracy_test", "dlr_train")
+) -> Figure:
+    """Metrics over the epochs, a panel each; D_LR is on training samples.
 
     models: a label to the curves of its seeds, each a dict of lists as a record has it. The line is
-    the mean over the seeds, the band one standard deviation.
+    the mean over the seeds, the band one standard deviation. metrics: of `CURVES`.
     """
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(7.5, 2.9))
-        panels = (("accuracy_test", "test accuracy"), ("dlr_train", r"$D_{LR}$ (0 rich, 1 lazy)"))
-        for ax, (key, ylabel) in zip(axes, panels, strict=True):
+        figure, axes = plt.subplots(1, len(metrics), figsize=(3.75 * len(metrics), 2.9))
+        for ax, key in zip(np.atleast_1d(axes), metrics, strict=True):
             for label, seeds in models.items():
                 values = [np.asarray(curves[key], dtype=float) for curves in seeds]
                 _seeds(ax, values, label, x=seeds[0]["epoch"])
-            ax.set(xlabel="epoch", ylabel=ylabel, ylim=(0, 1))
+            ax.set(xlabel="epoch", ylabel=CURVES[key])
+            ax.set_ylim(0, None if key == "parameter_norm" else 1)
             ax.set_xscale("symlog", linthresh=1)  # the first epochs are where things happen
             ax.set_xlim(left=0)
             ax.xaxis.set_major_formatter("{x:.0f}")
-        axes[0].legend()
+        np.atleast_1d(axes)[0].legend()
     plt.close(figure)
     return figure
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from richlib._checks import as_matrices, as_matrix
+from richlib.moments import Moments
 from richlib.operators import orthonormal_basis
 
 
@@ -44,14 +45,20 @@ class Eigenfunctions:
         Φ = as_matrix(features, "features").double()
         n, p = Φ.shape
         if p <= n:
-            return cls.of_second_moment(Φ.T @ Φ / n, n)
+            return cls(*_leading(Φ.T @ Φ / n, n))
         ρ, V = _leading(Φ @ Φ.T / n, max(n, p))  # V: (n, k)
         return cls(ρ, Φ.T @ V / (n * ρ).sqrt())
 
     @classmethod
-    def of_second_moment(cls, second_moment: Tensor, n: int) -> "Eigenfunctions":
-        """Fit from E[ΦΦᵀ] (p, p), uncentred and normalized by 1/n, of n samples."""
-        return cls(*_leading(second_moment, max(n, len(second_moment))))
+    def of_moments(cls, moments: Moments) -> "Eigenfunctions":
+        """Fit from streamed moments: the same, without the samples.
+
+        Eigenvalues below the resolution of their products (1e-7 of the largest for float32) are
+        left out; Moments(..., product_dtype=torch.float64) resolves more.
+        """
+        p = moments.p
+        second_moment = moments.second_moment[:p, :p]
+        return cls(*_leading(second_moment, max(moments.n, p), moments.resolution))
 
     def leading(self, k: int) -> "Eigenfunctions":
         """The first k of them (all, where there are fewer): what few samples can still resolve."""
@@ -87,6 +94,14 @@ class Eigenfunctions:
         """
         return self._cumulative_power(features, outputs)
 
+    def cumulative_power(self, cross: Tensor) -> Tensor:
+        """Σ_{j≤k} ‖P e_j‖² / rank on the very samples of the fit, where e_j are orthonormal.
+
+        cross: E[bΦᵀ] (rank, p) of functions b that are orthonormal on these samples. Shape (k,).
+        """
+        overlaps = cross @ (self._directions / self.eigenvalues.sqrt())  # (rank, k)
+        return (overlaps.square().sum(dim=0).cumsum(0) / len(cross)).clamp(max=1.0).cpu()
+
     def _cumulative_power(self, features, functions) -> Tensor:
         # Eq. 5 writes e_k where it sums over j, and a square that would keep the total below 1;
         # this is the cumulative power of Eq. 76: Σ_j ‖P e_j‖² / dim H.
@@ -108,10 +123,11 @@ class Eigenfunctions:
         return total
 
 
-def _leading(gram: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def _leading(gram: Tensor, size: int, resolution: float = 0.0) -> tuple[Tensor, Tensor]:
     """Eigenvalues above rounding (k,), decreasing, and their eigenvectors (d, k)."""
     ρ, U = torch.linalg.eigh(gram)
-    kept = ρ > size * torch.finfo(ρ.dtype).eps * ρ[-1].clamp(min=0)
+    rounding = max(size * torch.finfo(ρ.dtype).eps, resolution)
+    kept = ρ > rounding * ρ[-1].clamp(min=0)
     if not kept.any():
         raise ValueError("the features are zero on all samples: they have no eigenfunctions")
     return ρ[kept].flip(0), U[:, kept].flip(1)

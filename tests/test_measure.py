@@ -28,9 +28,10 @@ def test_measure_equals_the_moments_of_the_activations(model):
     model.eval()
     torch.testing.assert_close(features, model[:4](torch.cat([x for x, _ in batches()])))
     m = measure(model, batches())
-    assert m.dlr == pytest.approx(Moments.of(features, outputs).dlr(), abs=1e-12)
+    assert m.dlr == pytest.approx(Moments.of(features, outputs).dlr(), abs=1e-7)
     assert m.richness.n == 100
-    torch.testing.assert_close(m.eigenvalues, richlib.Eigenfunctions.fit(features).eigenvalues)
+    eigenvalues = richlib.Eigenfunctions.fit(features).eigenvalues
+    torch.testing.assert_close(m.eigenvalues, eigenvalues, rtol=1e-5, atol=1e-7)
     assert m.effective_dimension == pytest.approx(richlib.effective_dimension(m.eigenvalues))
 
 

@@ -42,6 +42,8 @@ def test_training_curves():
     figure = show.training({"lazy": [curves]})
     assert list(figure.axes[0].lines[0].get_ydata()) == [0.1, 0.5, 0.9]
     assert list(figure.axes[1].lines[0].get_ydata()) == [0.6, 0.3, 0.1]
+    (axes,) = show.training({"lazy": [curves]}, metrics=["dlr_train"]).axes
+    assert list(axes.lines[0].get_xdata()) == [0, 1, 5]
 
 
 def test_surprise_shows_means_and_the_measure():

@@ -75,9 +75,8 @@ ENCODED_LABELS = Experiment(
     },
 )
 
-# Which unstated choices give the paper's lazy model? Three widths by three initializations with
-# pixels in [0, 1], and the initializations again with standardized pixels. Trains the last layer
-# only, so a run is cheap.
+# Which unstated choices give the paper's lazy model? The recipe above, with other widths,
+# initializations and pixel scalings. Trains the last layer only, so a run is cheap.
 ENCODED_LABELS_SWEEP = Experiment(
     name="encoded-labels-sweep",
     source="Figure 1, Table 5: the lazy model",
@@ -88,13 +87,15 @@ ENCODED_LABELS_SWEEP = Experiment(
             "initialization": initialization,
             "pixels": pixels,
         }
-        for width, pixels in (
-            (512, "unit"),
-            (1024, "unit"),
-            (1024, "standardized"),
-            (2048, "unit"),
+        for width, initialization, pixels in (
+            (512, "lecun-normal", "unit"),
+            (2048, "lecun-normal", "unit"),
+            (1024, "he-normal", "unit"),
+            (1024, "torch-default", "unit"),
+            (512, "torch-default", "unit"),
+            (1024, "lecun-normal", "standardized"),
+            (1024, "torch-default", "standardized"),
         )
-        for initialization in ("torch-default", "lecun-normal", "he-normal")
     },
     tiers={"paper": {}},
 )

@@ -1,0 +1,67 @@
+"""Richness during training: a light callback for any loop."""
+
+import time
+from collections.abc import Iterable
+
+from torch import nn
+
+from richlib.measure import Measurement, measure
+
+
+class Tracker:
+    """Measures a model every `every` steps on a fixed set of samples.
+
+    model, head: as for `richlib.measure`.
+    samples: the probe, a list of batches (the same at every measurement, or curves are noise).
+    writer: anything with add_scalar(tag, value, step), such as TensorBoard's SummaryWriter.
+
+    Call the tracker after each optimizer step. `history` holds the lists "step", "dlr" and
+    "effective_dimension"; `share` is the part of the time since the start that measuring took.
+
+    >>> import torch
+    >>> _ = torch.manual_seed(0)
+    >>> model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+    >>> track = Tracker(model, [torch.randn(64, 4)], every=10)
+    >>> for step in range(25):
+    ...     # forward, backward, optimizer.step(), and then:
+    ...     measurement = track()
+    >>> track.history["step"]
+    [0, 10, 20]
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        samples: Iterable,
+        *,
+        every: int = 100,
+        head: nn.Linear | None = None,
+        writer=None,
+    ):
+        if every < 1:
+            raise ValueError(f"every must be at least 1 step, got {every}")
+        self.model, self.samples, self.every = model, list(samples), every
+        self.head, self.writer = head, writer
+        self.history: dict[str, list[float]] = {"step": [], "dlr": [], "effective_dimension": []}
+        self._step, self._spent, self._start = 0, 0.0, time.perf_counter()
+
+    def __call__(self) -> Measurement | None:
+        """One step is done; returns the measurement where one was due."""
+        step, self._step = self._step, self._step + 1
+        if step % self.every:
+            return None
+        begin = time.perf_counter()
+        measurement = measure(self.model, self.samples, head=self.head)
+        values = {"dlr": measurement.dlr, "effective_dimension": measurement.effective_dimension}
+        self.history["step"].append(step)
+        for name, value in values.items():
+            self.history[name].append(value)
+            if self.writer is not None:
+                self.writer.add_scalar(f"richness/{name}", value, step)
+        self._spent += time.perf_counter() - begin
+        return measurement
+
+    @property
+    def share(self) -> float:
+        """Time spent measuring, as a part of all time since the tracker was made, in [0, 1]."""
+        return self._spent / (time.perf_counter() - self._start)
