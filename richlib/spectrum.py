@@ -21,6 +21,7 @@ class FiniteSizeWarning(UserWarning):
 class Eigenfunctions:
     """Eigenvalues and eigenfunctions of T, fitted on samples, evaluated on any.
 
+    directions: u_k, the columns of shape (p, k), orthonormal.
     eigenvalues: ρ_k, shape (k,), decreasing; those below float64 rounding are left out, so k is
     the rank of the features. The first eigenfunction of a network's features is nearly constant
     (Appendix D.2).
@@ -37,7 +38,7 @@ class Eigenfunctions:
 
     def __init__(self, eigenvalues: Tensor, directions: Tensor):
         self.eigenvalues = eigenvalues  # (k,)
-        self._directions = directions  # (p, k), orthonormal columns u_k
+        self.directions = directions  # (p, k), orthonormal columns u_k
 
     @classmethod
     def fit(cls, features) -> "Eigenfunctions":
@@ -64,17 +65,17 @@ class Eigenfunctions:
         """The first k of them (all, where there are fewer): what few samples can still resolve."""
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        return Eigenfunctions(self.eigenvalues[:k], self._directions[:, :k])
+        return Eigenfunctions(self.eigenvalues[:k], self.directions[:, :k])
 
     def __call__(self, features) -> Tensor:
         """Values of the eigenfunctions on samples: features (n, p) give (n, k)."""
-        Φ = as_matrix(features, "features").to(self._directions)  # (n, p)
-        if Φ.shape[1] != len(self._directions):
+        Φ = as_matrix(features, "features").to(self.directions)  # (n, p)
+        if Φ.shape[1] != len(self.directions):
             raise ValueError(
-                f"fitted on {len(self._directions)} features, called with {Φ.shape[1]}: "
+                f"fitted on {len(self.directions)} features, called with {Φ.shape[1]}: "
                 f"the samples must come from the same layer"
             )
-        return Φ @ (self._directions / self.eigenvalues.sqrt())
+        return Φ @ (self.directions / self.eigenvalues.sqrt())
 
     def quality(self, features, targets) -> Tensor:
         """Cumulative quality Π*(k) (Eq. 5 i): the share of the target functions that the first k
@@ -99,7 +100,7 @@ class Eigenfunctions:
 
         cross: E[bΦᵀ] (rank, p) of functions b that are orthonormal on these samples. Shape (k,).
         """
-        overlaps = cross @ (self._directions / self.eigenvalues.sqrt())  # (rank, k)
+        overlaps = cross @ (self.directions / self.eigenvalues.sqrt())  # (rank, k)
         return (overlaps.square().sum(dim=0).cumsum(0) / len(cross)).clamp(max=1.0).cpu()
 
     def _cumulative_power(self, features, functions) -> Tensor:
@@ -131,3 +132,63 @@ def _leading(gram: Tensor, size: int, resolution: float = 0.0) -> tuple[Tensor, 
     if not kept.any():
         raise ValueError("the features are zero on all samples: they have no eigenfunctions")
     return ρ[kept].flip(0), U[:, kept].flip(1)
+
+
+def per_feature(cumulative) -> Tensor:
+    """Q(k) = Π(k) − Π(k−1) with Π(0) = 0 (Fig. 5): each eigenfunction's own share, shape (k,).
+
+    >>> per_feature([0.25, 0.75, 1.0]).tolist()
+    [0.25, 0.5, 0.25]
+    """
+    curve = torch.as_tensor(cumulative, dtype=torch.float64)
+    return curve.diff(prepend=curve.new_zeros(1))
+
+
+def eigenvalue_error(eigenvalues, truth) -> Tensor:
+    """(ρ̂_k − ρ_k)² / ρ_k² (Eq. 67, of one sample of features), shape (k,); 0 is exact.
+
+    >>> print(eigenvalue_error([1.5, 1.0], [1.0, 1.0]).tolist())
+    [0.25, 0.0]
+    """
+    estimate, ρ = (torch.as_tensor(x, dtype=torch.float64) for x in (eigenvalues, truth))
+    if estimate.shape != ρ.shape or estimate.ndim != 1:
+        raise ValueError(
+            f"eigenvalues and truth must be two lists of one length, got shapes "
+            f"{tuple(estimate.shape)} and {tuple(ρ.shape)}"
+        )
+    if (ρ <= 0).any():
+        raise ValueError("the true eigenvalues must be positive: the error is relative to them")
+    return (estimate / ρ - 1).square()
+
+
+def eigenfunction_error(directions, truth) -> Tensor:
+    """1 − |u_kᵀo_k| (Eq. 68), shape (k,): 0 is exact, 1 is orthogonal.
+
+    directions, truth: orthonormal columns (p, k). The absolute value is ours: the sign of an
+    eigenvector is arbitrary.
+    """
+    U, O = _paired(directions, truth)
+    return 1 - (U * O).sum(dim=0).abs()
+
+
+def function_space_error(directions, truth) -> Tensor:
+    """1 − (1/k) Σ_{i,j≤k} (u_iᵀo_j)² (Eq. 74), shape (k,): how far the spans of the first k are.
+
+    directions, truth: orthonormal columns (p, k). 0 is the same span, 1 an orthogonal one.
+
+    >>> swapped = torch.eye(3)[:, [1, 0, 2]]
+    >>> function_space_error(swapped, torch.eye(3)).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    U, O = _paired(directions, truth)
+    overlaps = (U.T @ O).square().cumsum(0).cumsum(1).diagonal()  # (k,)
+    return 1 - overlaps / torch.arange(1, len(overlaps) + 1, device=overlaps.device)
+
+
+def _paired(directions, truth) -> tuple[Tensor, Tensor]:
+    U, O = as_matrices(1, directions=directions, truth=truth)
+    if U.shape != O.shape:
+        raise ValueError(
+            f"directions and truth must have one shape, got {tuple(U.shape)} and {tuple(O.shape)}"
+        )
+    return U.double(), O.double()

@@ -1,7 +1,12 @@
 """Features and outputs of real modules, and a model that is left as it was."""
 
+import weakref
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 import richlib
@@ -96,3 +101,114 @@ def test_nothing_to_measure(model):
         measure(model, [])
     with pytest.raises(ValueError, match="no batch"):
         features_and_outputs(model, [])
+
+
+def test_utilization_and_quality_equal_those_from_the_samples(model):
+    """From moments alone: on the samples of the fit the eigenfunctions are orthonormal."""
+    x = torch.randn(400, 8, generator=torch.Generator().manual_seed(2))
+    labels = torch.arange(400) % 4
+    loader = list(zip(x.split(150), labels.split(150), strict=True))
+    m = measure(model, loader, num_classes=4)
+    features, outputs = features_and_outputs(model, loader)
+    e = richlib.Eigenfunctions.fit(features).leading(len(m.eigenvalues))
+    indicators = nn.functional.one_hot(labels).double()
+    np.testing.assert_allclose(m.utilization, e.utilization(features, outputs), atol=1e-4)
+    np.testing.assert_allclose(m.quality, e.quality(features, indicators), atol=1e-4)
+    assert m.nc1 == pytest.approx(richlib.collapse.nc1(features, labels), rel=1e-4)
+
+
+small = dict(weights=None, num_classes=7)
+ARCHITECTURES = {
+    "resnet18": lambda: torchvision.models.resnet18(**small),
+    "densenet121": lambda: torchvision.models.densenet121(**small),
+    "mobilenet_v3_small": lambda: torchvision.models.mobilenet_v3_small(**small),
+    "vgg11_bn": lambda: torchvision.models.vgg11_bn(**small, init_weights=False),
+    "vision_transformer": lambda: torchvision.models.VisionTransformer(
+        image_size=64,
+        patch_size=16,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=32,
+        mlp_dim=64,
+        num_classes=7,
+    ),
+}
+WIDTHS = dict(zip(ARCHITECTURES, (512, 1024, 1024, 4096, 32), strict=True))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_real_architectures(name):
+    torch.manual_seed(0)
+    network = ARCHITECTURES[name]()
+    if name == "vision_transformer":  # its head starts at zero, which is no function at all
+        nn.init.normal_(network.heads.head.weight)
+    m = measure(network, torch.randn(12, 3, 64, 64).split(6))
+    assert (m.richness.n, m.richness.p, m.richness.C) == (12, WIDTHS[name], 7)
+    assert 0 <= m.dlr <= 1
+
+
+class LanguageModel(nn.Module):
+    """A two-layer transformer that returns what such models return: logits in an object."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(11, 16)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.lm_head = nn.Linear(16, 11, bias=False)
+
+    def forward(self, input_ids):
+        return SimpleNamespace(logits=self.lm_head(self.encoder(self.embed(input_ids))))
+
+
+def test_a_language_model_fed_with_dicts():
+    torch.manual_seed(0)
+    m = measure(LanguageModel(), [{"input_ids": torch.randint(11, (4, 9))}] * 2)
+    assert (m.richness.n, m.richness.p, m.richness.C) == (72, 16, 11)
+
+
+def test_wrappers_are_looked_through(model, tmp_path):
+    expected = measure(model, batches()).dlr
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    try:
+        wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel, torch.compile)
+        for wrap in wrappers:
+            assert measure(wrap(model), batches()).dlr == expected
+        assert measure(torch.compile(nn.DataParallel(model)), batches()).dlr == expected
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_scalar_regression_may_drop_its_last_dimension():
+    class Regression(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x).squeeze(-1)
+
+    torch.manual_seed(0)
+    model = Regression(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 1))
+    assert measure(model, [torch.randn(40, 4)]).richness.C == 1
+
+
+def test_num_classes_needs_labels(model):
+    with pytest.raises(ValueError, match="let the loader yield"):
+        measure(model, [torch.randn(30, 8)], num_classes=3)
+    with pytest.raises(ValueError, match="5 labels for 30 samples"):
+        measure(model, [(torch.randn(30, 8), torch.zeros(5).long())], num_classes=3)
+    with pytest.raises(ValueError, match="need labels"):
+        assert measure(model, batches()).nc1
+
+
+def test_memory_does_not_grow_with_the_samples(model):
+    """Two hundred batches of a generator, none of which is kept."""
+    seen = []
+
+    def loader():
+        for _ in range(200):
+            batch = torch.randn(10, 8)
+            seen.append(weakref.ref(batch))
+            assert sum(reference() is not None for reference in seen) < 5
+            yield batch
+
+    assert measure(model, loader()).richness.n == 2000

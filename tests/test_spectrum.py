@@ -6,7 +6,13 @@ import reference
 import torch
 from sklearn.decomposition import PCA
 
-from richlib import Eigenfunctions, FiniteSizeWarning
+from richlib import Eigenfunctions, FiniteSizeWarning, Moments
+from richlib.spectrum import (
+    eigenfunction_error,
+    eigenvalue_error,
+    function_space_error,
+    per_feature,
+)
 
 
 def test_eigenvalues_are_those_of_the_kernel(network):
@@ -103,3 +109,65 @@ def test_errors(rng):
         Eigenfunctions.fit(torch.zeros(20, 4))
     with pytest.raises(ValueError, match="k must be at least 1"):
         e.leading(0)
+
+
+def test_moments_give_the_same_eigenfunctions(network):
+    features, outputs = network
+    direct = Eigenfunctions.fit(features)
+    streamed = Eigenfunctions.of_moments(Moments.of(features, outputs))
+    torch.testing.assert_close(streamed.eigenvalues, direct.eigenvalues)
+    torch.testing.assert_close(streamed(features).abs(), direct(features).abs())
+
+
+def test_moments_of_float32_products_leave_out_what_they_cannot_resolve(rng):
+    features = rng.normal(size=(3000, 4)).astype(np.float32) * np.float32([1, 1e-2, 1e-3, 1e-5])
+    outputs = features[:, :1]
+    precise = Moments(4, 1, product_dtype=torch.float64).update(features, outputs)
+    assert len(Eigenfunctions.of_moments(precise).eigenvalues) == 4
+    assert len(Eigenfunctions.of_moments(Moments.of(features, outputs)).eigenvalues) == 3
+
+
+def test_per_feature_undoes_the_sum(fitted):
+    e, test, truth = fitted
+    curve = e.quality(test, truth[:, :2])
+    torch.testing.assert_close(per_feature(curve).cumsum(0), curve)
+
+
+def test_nystroem_errors_shrink_with_samples(rng):
+    """Gaussian features with ρ_k = k^-2 (J.1.1): strong eigenfunctions first, spans before them."""
+    ρ = np.arange(1, 21) ** -2.0
+    errors = []
+    for n in (200, 20_000):
+        e = Eigenfunctions.fit(rng.normal(size=(n, 20)) * ρ**0.5)
+        errors.append(
+            (
+                eigenvalue_error(e.eigenvalues, ρ).mean(),
+                eigenfunction_error(e.directions, np.eye(20)).mean(),
+                function_space_error(e.directions, np.eye(20)).mean(),
+            )
+        )
+        space = function_space_error(e.directions, np.eye(20))
+        assert space[-1] == pytest.approx(0, abs=1e-12)  # all of R^p is spanned in the end
+    for few, many in zip(*errors, strict=True):
+        assert many < few / 5
+
+
+def test_errors_of_a_known_rotation():
+    c, s = np.cos(0.3), np.sin(0.3)
+    turned = np.array([[c, -s, 0], [s, c, 0], [0, 0, -1]])
+    np.testing.assert_allclose(eigenfunction_error(turned, np.eye(3)), [1 - c, 1 - c, 0])
+    np.testing.assert_allclose(function_space_error(turned, np.eye(3)), [s**2, 0, 0], atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: eigenvalue_error([1.0], [1.0, 2.0]), r"one length, got shapes \(1,\) and \(2,\)"),
+        (lambda: eigenvalue_error([1.0], [0.0]), "must be positive"),
+        (lambda: eigenfunction_error(np.eye(3), np.eye(3)[:, :2]), r"\(3, 3\) and \(3, 2\)"),
+        (lambda: function_space_error(np.eye(3), np.eye(4)), "directions: 3, truth: 4"),
+    ],
+)
+def test_bad_input_to_the_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
