@@ -24,6 +24,11 @@ class Measurement:
     Everything refers to the samples that were measured. Quality and utilization, too, are on the
     samples that the eigenfunctions were fitted on, where each looks a little better than it is:
     to judge on others, use `eigenfunctions`.
+
+    >>> outputs = torch.eye(3).repeat(5, 1)
+    >>> m = Measurement(Moments.of(outputs, outputs))
+    >>> print(f"{m.dlr:.3f}, {m.effective_dimension:.3f}")
+    0.000, 3.000
     """
 
     def __init__(self, moments: Moments):

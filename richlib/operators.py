@@ -12,7 +12,14 @@ from richlib._checks import as_matrices, as_matrix
 
 
 class Operator:
-    """The positive operator Σ_k |g_k⟩⟨g_k| of the columns g_k of `factor`, shape (n, r)."""
+    """The positive operator Σ_k |g_k⟩⟨g_k| of the columns g_k of `factor`, shape (n, r).
+
+    >>> constant = Operator(torch.ones(4, 1))
+    >>> constant(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
+    [2.0, 2.0, 2.0, 2.0]
+    >>> constant.norm(), constant.centered().norm()
+    (1.0, 0.0)
+    """
 
     def __init__(self, factor):
         self.factor = as_matrix(factor, "factor").double()  # (n, r)
@@ -52,7 +59,12 @@ class Operator:
 
 
 def feature_kernel_operator(features) -> Operator:
-    """T = Σ_k |Φ_k⟩⟨Φ_k| (Eq. 1) of features (n, p): post-activations of the penultimate layer."""
+    """T = Σ_k |Φ_k⟩⟨Φ_k| (Eq. 1) of features (n, p): post-activations of the penultimate layer.
+
+    >>> T = feature_kernel_operator(torch.tensor([[1.0, 0.0], [1.0, 2.0]]))
+    >>> T.diagonalize()[0].sum().round().item()  # its trace, the mean square of the features
+    3.0
+    """
     return Operator(as_matrix(features, "features"))
 
 
@@ -62,6 +74,12 @@ def minimum_projection_operator(
     """T_MP = a1 |1⟩⟨1| + a2 P (Definition 1), P the projection onto the span of outputs (n, C).
 
     Directions of the outputs with an amplitude below rtol of the largest are left out of the span.
+    Raises ValueError on a1 < 0 or a2 <= 0.
+
+    >>> outputs = torch.tensor([[1.0], [-1.0]])
+    >>> T_MP = minimum_projection_operator(outputs, a1=3.0, a2=2.0)
+    >>> T_MP(torch.tensor([1.0, 0.0])).round(decimals=6).tolist()
+    [2.5, 0.5]
     """
     if a1 < 0 or a2 <= 0:
         raise ValueError(f"a1 must not be negative and a2 must be positive, got a1={a1}, a2={a2}")

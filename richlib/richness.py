@@ -24,6 +24,9 @@ class Richness:
     rank: dimension of the learned function space that was used.
     estimator: how the outputs were turned into an operator; see `dlr`.
     n, p, C: numbers of samples, features and outputs.
+
+    >>> Richness(dlr=0.02, rank=10, estimator="projection", n=500, p=64, C=10).dlr
+    0.02
     """
 
     dlr: float
@@ -73,6 +76,11 @@ def richness(features, outputs, *, estimator="projection", rtol: float = 1e-6) -
     """D_LR together with the rank, the estimator and the sizes it was computed with.
 
     Arguments, errors and degenerate cases are those of `dlr`.
+
+    >>> outputs = torch.eye(3).repeat(5, 1)
+    >>> report = richness(outputs, outputs, estimator="gram")
+    >>> report.rank, report.estimator, report.n
+    (3, 'gram', 15)
     """
     return richness_of_moments(Moments.of(features, outputs), estimator=estimator, rtol=rtol)
 

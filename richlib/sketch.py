@@ -17,7 +17,11 @@ from richlib.richness import whitening
 
 @dataclass(frozen=True)
 class SketchedRichness:
-    """An estimate of D_LR: `dlr` ± `error`, one standard error over the random probes."""
+    """An estimate of D_LR: `dlr` ± `error`, one standard error over the random probes.
+
+    >>> SketchedRichness(dlr=0.31, error=0.02).error
+    0.02
+    """
 
     dlr: float
     error: float

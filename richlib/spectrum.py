@@ -166,6 +166,9 @@ def eigenfunction_error(directions, truth) -> Tensor:
 
     directions, truth: orthonormal columns (p, k). The absolute value is ours: the sign of an
     eigenvector is arbitrary.
+
+    >>> eigenfunction_error(-torch.eye(2), torch.eye(2)).tolist()
+    [0.0, 0.0]
     """
     U, O = _paired(directions, truth)
     return 1 - (U * O).sum(dim=0).abs()

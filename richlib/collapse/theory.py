@@ -69,7 +69,13 @@ def check_lemma_1(features, outputs, labels, *, tolerance: float = 1e-6) -> Chec
 
 
 def check_corollary_1(features, outputs, labels, *, tolerance: float = 1e-6) -> Check:
-    """Corollary 1: μ_iᵀ(μ_j − μ̄) = a2 (C δ_ij − 1); both sides (C, C). See `check_lemma_1`."""
+    """Corollary 1: μ_iᵀ(μ_j − μ̄) = a2 (C δ_ij − 1); both sides (C, C). See `check_lemma_1`.
+
+    >>> outputs = torch.eye(3).repeat(4, 1)
+    >>> check = check_corollary_1(outputs, outputs, outputs.argmax(dim=1))
+    >>> check.holds, check.left.shape
+    (True, torch.Size([3, 3]))
+    """
 
     def sides(Φ, F, stats, a2):
         C, μ = len(stats.means), stats.means  # (C, p)
@@ -82,6 +88,14 @@ def check_proposition_1(features, outputs, labels, *, tolerance: float = 1e-6) -
     """Proposition 1, NC1: Σ_b⁺Σ_W = 0, equivalently Tr(Σ_b Σ_W) = 0; both sides (p, p).
 
     Its residual is relative to the norm of Σ_b⁺Σ_b. See `check_lemma_1`.
+
+    >>> outputs = torch.eye(3).repeat(4, 1)
+    >>> scattered = outputs + torch.linspace(0, 1, 12)[:, None]
+    >>> labels = outputs.argmax(dim=1)
+    >>> check_proposition_1(outputs, outputs, labels).holds
+    True
+    >>> check_proposition_1(scattered @ torch.rand(3, 3), outputs, labels).failing
+    ['T is T_MP']
     """
 
     def sides(Φ, F, stats, a2):
@@ -95,6 +109,10 @@ def check_proposition_2(features, outputs, labels, *, tolerance: float = 1e-6) -
     """Proposition 2, NC2: (μ_i − μ̄)ᵀ(μ_j − μ̄) = C a2 (δ_ij − 1/C) (Eq. 56); both sides (C, C).
 
     See `check_lemma_1`.
+
+    >>> outputs = torch.eye(3).repeat(4, 1)
+    >>> check_proposition_2(outputs, outputs, outputs.argmax(dim=1)).holds
+    True
     """
 
     def sides(Φ, F, stats, a2):
