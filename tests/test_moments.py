@@ -217,3 +217,45 @@ def test_a_bad_batch_adds_nothing(network):
 def test_a_sum_that_overflows_is_not_taken_for_infinity():
     features = torch.full((10, 2), 6e4, dtype=torch.float16)
     assert Moments.of(features, torch.randn(10, 1)).n == 10
+
+
+def test_all_reduce_of_one_process_changes_nothing(tmp_path):
+    features, outputs, labels = draw(3)
+    moments = Moments.of(features, outputs, labels, num_classes=3)
+    before = Moments.from_state(moments.state())
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    try:
+        assert_same(moments.all_reduce(), before, tolerance=1e-12)
+        assert moments.resolution == before.resolution > 0
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _mismatched(rank, path, queue):
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{path}", rank=rank, world_size=2
+    )
+    try:
+        Moments(3 + rank, 2).all_reduce()
+    except ValueError as error:
+        queue.put(str(error))
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def test_all_reduce_of_different_shapes_is_an_error_everywhere(tmp_path):
+    context = torch.multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    processes = [
+        context.Process(target=_mismatched, args=(rank, tmp_path / "store", queue))
+        for rank in range(2)
+    ]
+    for process in processes:
+        process.start()
+    messages = sorted(queue.get(timeout=120) for _ in processes)
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert "this one has p=3" in messages[0] and "this one has p=4" in messages[1]

@@ -95,6 +95,11 @@ def test_every_floating_dtype_gives_the_float64_answer(network, dtype):
     )
 
 
+def test_integers_are_taken_as_they_are():
+    counts = np.arange(12).reshape(6, 2) % 5
+    assert dlr(counts, counts) == dlr(counts.astype(float), counts.tolist())
+
+
 def test_constant_outputs_are_lazy_with_a_warning(rng):
     with pytest.warns(DegenerateWarning, match="no function was learned"):
         assert dlr(rng.normal(size=(20, 4)), np.full((20, 3), 2.5)) == 1.0
