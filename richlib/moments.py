@@ -31,6 +31,7 @@ class Moments:
 
     The order and the size of the batches change the result by rounding only.
 
+    >>> from richlib import dlr
     >>> features = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
     >>> outputs = features[:, :3]
     >>> moments = Moments(p=8, C=3)
@@ -38,7 +39,7 @@ class Moments:
     ...     _ = moments.update(features[start : start + 20], outputs[start : start + 20])
     >>> moments.n
     100
-    >>> abs(moments.dlr() - Moments.of(features, outputs).dlr()) < 1e-6
+    >>> abs(moments.dlr() - dlr(features, outputs)) < 1e-6
     True
     """
 
@@ -66,9 +67,18 @@ class Moments:
 
     @classmethod
     def of(cls, features, outputs, labels=None, *, num_classes: int | None = None) -> "Moments":
-        """The moments of one set of samples: features (n, p), outputs (n, C), labels (n,)."""
+        """The moments of one set of samples: features (n, p), outputs (n, C), labels (n,).
+
+        With the samples at hand there is no hurry: all products are in float64.
+        """
         features, outputs = as_matrices(features=features, outputs=outputs)
-        moments = cls(features.shape[1], outputs.shape[1], num_classes, device=features.device)
+        moments = cls(
+            features.shape[1],
+            outputs.shape[1],
+            num_classes,
+            product_dtype=torch.float64,
+            device=features.device,
+        )
         return moments.update(features, outputs, labels)
 
     @property

@@ -66,13 +66,13 @@ def _panel(values: Sequence[float], key: str) -> np.ndarray:
     return values[1:] / values[0] if key == "eigenvalues" else values[1:]
 
 
-def _seeds(ax, curves: list[np.ndarray], label: str, x=None) -> None:
+def _seeds(ax, curves: list[np.ndarray], label: str, x=None, **style) -> None:
     """Mean and one standard deviation over the seeds, up to where all of them have values."""
     length = min(map(len, curves))
     values = np.stack([curve[:length] for curve in curves])  # (seeds, k)
     x = np.arange(2, length + 2) if x is None else x
     color = COLORS.get(label)
-    ax.plot(x, values.mean(0), color=color, label=label)
+    ax.plot(x, values.mean(0), color=color, label=label, **style)
     if len(curves) > 1:
         spread = values.std(0, ddof=1)
         low, high = values.mean(0) - spread, values.mean(0) + spread
@@ -99,7 +99,7 @@ def training(
         for ax, key in zip(np.atleast_1d(axes), metrics, strict=True):
             for label, seeds in models.items():
                 values = [np.asarray(curves[key], dtype=float) for curves in seeds]
-                _seeds(ax, values, label, x=seeds[0]["epoch"])
+                _seeds(ax, values, label, x=seeds[0]["epoch"], marker="o", markersize=3)
             ax.set(xlabel="epoch", ylabel=CURVES[key])
             ax.set_ylim(0, None if key == "parameter_norm" else 1)
             ax.set_xscale("symlog", linthresh=1)  # the first epochs are where things happen
@@ -159,7 +159,7 @@ def _accuracy_bars(ax, offset: float, label: str, records: Sequence) -> None:
         width=0.38,
         yerr=spread,
         color=COLORS[label],
-        label=rf"{label}: $D_{{LR}}$ = {dlr:.2g}",
+        label=rf"{label}: $D_{{LR}}$ = {dlr:.2f}",
     )
     ax.bar_label(bars, fmt="%.0f", padding=2)
 

@@ -51,7 +51,15 @@ def name_template(app, config):
         )
 
 
+def keep_launch_buttons_to_notebooks(app, pagename, templatename, context, doctree):
+    """Colab opens notebooks; the book's own pages, though they may run code, are none."""
+    if pagename.startswith("book/"):
+        buttons = context.get("header_buttons", [])
+        context["header_buttons"] = [b for b in buttons if b.get("label") != "launch-buttons"]
+
+
 def setup(app):
     app.connect("config-inited", set_cache)
     app.connect("config-inited", name_template)
+    app.connect("html-page-context", keep_launch_buttons_to_notebooks, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -112,6 +112,18 @@ def summary(records: list[Record], metric: str) -> tuple[float, float]:
     return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
+def plus_minus(mean: float, std: float) -> str:
+    """Mean ± standard deviation, both to the deviation's second digit.
+
+    >>> plus_minus(0.6049, 0.0145), plus_minus(10.0, 0.043), plus_minus(1.0, 0.0)
+    ('0.605 ± 0.015', '10.000 ± 0.043', '1 ± 0')
+    """
+    if not std > 0:
+        return f"{mean:.4g}" + (" ± 0" if std == 0 else "")
+    decimals = max(0, 1 - math.floor(math.log10(std)))
+    return f"{mean:.{decimals}f} ± {std:.{decimals}f}"
+
+
 def provenance(device: str) -> dict:
     """What a record says of the machine and the code: device, versions, commit."""
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()

@@ -60,8 +60,8 @@ def test_a_row_shows_both_figures(folder):
     row = percent.row(folder(0.98, 1.0, 1.02))
     assert row == {
         "Table 0": "a figure",
-        "paper": "100.0 ± 1 %",
-        "here": "100.0 ± 2 %",
+        "paper": "100.0 ± 1.0 %",
+        "here": "100.0 ± 2.0 %",
         "seeds": "3",
         "verdict": "reproduced",
     }
