@@ -6,6 +6,7 @@ from html import escape
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 # From the palette of Okabe and Ito (2008), told apart by the colour-blind, in print and in grey.
 RICH, LAZY, PAPER, INK = "#D55E00", "#0072B2", "#009E73", "#333333"
@@ -50,6 +51,9 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
         for ax, (key, title) in zip(axes, panels, strict=True):
             for label, seeds in models.items():
                 _seeds(ax, [_panel(spectra[key], key) for spectra in seeds], label)
+            ax.set_xticks([2, 10, 100, 1000], labels=["2", "10", "100", "1000"])
+            ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.set_xlim(1.7, 1.2 * max(line.get_xdata()[-1] for line in ax.lines))
             ax.axvline(C, color=INK, linestyle=":", linewidth=1)
             ax.set(title=title, xlabel="eigenfunction $k$", xscale="log")
             if key == "eigenvalues":

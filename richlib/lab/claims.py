@@ -60,7 +60,6 @@ class Claim:
             self.source: self.statement,
             "paper": self._figure(self.value, self.std),
             "here": ours,
-            "seeds": str(len(found)),
             "verdict": self.verdict(folder),
         }
 

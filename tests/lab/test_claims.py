@@ -62,7 +62,6 @@ def test_a_row_shows_both_figures(folder):
         "Table 0": "a figure",
         "paper": "100.0 ± 1.0 %",
         "here": "100.0 ± 2.0 %",
-        "seeds": "3",
         "verdict": "reproduced",
     }
 
