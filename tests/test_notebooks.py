@@ -81,6 +81,7 @@ def any_folder(notebook):
 
 DRAWING = ("richlib.show.", "matplotlib.pyplot.")
 DRAWS_NOTHING = (
+    "richlib.show.Table.",
     "matplotlib.pyplot.close.",
     "matplotlib.pyplot.rcParams",
     "matplotlib.pyplot.style",

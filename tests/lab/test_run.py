@@ -197,3 +197,9 @@ def test_command_line(short, tmp_path, capsys):
     assert main(["run", "short/full", "--folder", str(tmp_path)]) == 0
     assert "dlr_train" in capsys.readouterr().out
     assert json.loads((tmp_path / "short/full/pocket-seed0.json").read_text())["seed"] == 0
+
+
+def test_training_leaves_the_processor_as_it_was(short):
+    run("short/last-layer", progress=False)
+    smallest = torch.tensor(1e-310, dtype=torch.float64)
+    assert float(smallest / 2) > 0  # denormal numbers are there again
