@@ -51,11 +51,11 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
         for ax, (key, title) in zip(axes, panels, strict=True):
             for label, seeds in models.items():
                 _seeds(ax, [_panel(spectra[key], key) for spectra in seeds], label)
+            ax.axvline(C, color=INK, linestyle=":", linewidth=1)
+            ax.set(title=title, xlabel="eigenfunction $k$", xscale="log")
             ax.set_xticks([2, 10, 100, 1000], labels=["2", "10", "100", "1000"])
             ax.xaxis.set_minor_formatter(NullFormatter())
             ax.set_xlim(1.7, 1.2 * max(line.get_xdata()[-1] for line in ax.lines))
-            ax.axvline(C, color=INK, linestyle=":", linewidth=1)
-            ax.set(title=title, xlabel="eigenfunction $k$", xscale="log")
             if key == "eigenvalues":
                 ax.set(yscale="log", ylim=(1e-7, 1.5))
             else:

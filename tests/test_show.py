@@ -26,6 +26,7 @@ def test_three_panels_leave_out_the_constant_and_cut_at_the_shortest_seed():
     assert list(rich.get_xdata()) == list(range(2, 21))
     assert list(lazy.get_xdata()) == list(range(2, 10))
     assert dotted.get_xdata() == [4, 4]
+    assert [t.get_text() for t in quality.get_xticklabels()] == ["2", "10", "100", "1000"]
     assert (rich.get_color(), lazy.get_color()) == (show.RICH, show.LAZY)
     expected = (spectra(30)["quality"][1:20] + spectra(20)["quality"][1:]) / 2
     np.testing.assert_allclose(rich.get_ydata(), expected)
