@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 # From the palette of Okabe and Ito (2008), told apart by the colour-blind, in print and in grey.
-RICH, LAZY, PAPER, INK = "#D55E00", "#0072B2", "#009E73", "#333333"
+RICH, LAZY, INK = "#D55E00", "#0072B2", "#333333"
 COLORS = {"rich": RICH, "lazy": LAZY}
 
 STYLE = {

@@ -93,7 +93,7 @@ def run(
 @contextmanager
 def _without_denormals():
     """Where gradients vanish (dead units, blank pixels), Adam's averages decay into denormal
-    numbers, which a CPU handles ten times slower than zero. Entered before anything else, since
+    numbers, which a CPU handles many times slower than zero. Entered before anything else, since
     threads inherit the setting when they start; left again, since others rely on denormals.
     """
     torch.set_flush_denormal(True)
@@ -143,7 +143,7 @@ def fit(
         seen[0],
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        # fused: one pass over the parameters; five times faster than the default on a CPU
+        # fused: one pass over the parameters, several times faster than the default on a CPU
         optimizer=torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True),
         seed=seed,
         measure=lambda: _probe(model, *seen) | {"parameter_norm": frozen + _parameter_norm(model)},
