@@ -33,6 +33,11 @@ STYLE = {
 FRAMED = {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
 
 
+def set_style() -> None:
+    """Give the figures that a notebook draws with matplotlib itself the book's style."""
+    plt.rcParams.update(STYLE)
+
+
 def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
     """The paper's three-panel picture (Fig. 1c): quality, utilization, eigenvalues.
 

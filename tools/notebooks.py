@@ -4,6 +4,8 @@
     python tools/notebooks.py --execute   run first, to renew the outputs that tests compare
     python tools/notebooks.py --check     change nothing; exit 1 if a notebook would change
 
+Paths of notebooks may follow; without any, all of them are meant.
+
 Canonical: the setup cell is the generated one; only the text outputs of cells marked
 `# NBVAL_CHECK_OUTPUT` are kept; no other traces of a run, of an editor or of Colab.
 """
@@ -107,9 +109,10 @@ def main(argv=None, root=ROOT):
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--check", action="store_true", help="change nothing, exit 1 on a difference")
     mode.add_argument("--execute", action="store_true", help="run the notebooks first")
+    parser.add_argument("notebooks", nargs="*", type=Path)
     args = parser.parse_args(argv)
     differing = []
-    for path in paths(root):
+    for path in map(Path.resolve, args.notebooks or paths(root)):
         before = path.read_text("utf-8")
         notebook = read(before)
         if args.execute:
