@@ -17,7 +17,7 @@ import torch
 from richlib import Moments
 from richlib.sketch import sketched_dlr
 
-BATCH = 4096
+BATCH = 8192
 SHAPES = [(50_000, 512, 100), (20_000, 1024, 10), (20_000, 4096, 10)]
 
 

@@ -17,17 +17,17 @@ from richlib._checks import as_labels, as_matrices
 from richlib.collapse import ClassStatistics
 
 # Rows that are widened and multiplied at once: bounds the memory of a single large update.
-_CHUNK = 4096
+_CHUNK = 8192
 
 
 class Moments:
     """Mean and covariance of features (p) and outputs (C), accumulated over batches.
 
     num_classes: keep class means as well; every update then needs labels.
-    product_dtype: precision of the products of features among themselves, which are summed in
-        float64 over chunks of 4,096 samples. By default that of the input, at least float32, which
-        moves D_LR by less than 1e-6; torch.float64 where eigenvalues below 1e-7 of the largest
-        matter. Everything that involves outputs is in float64.
+    product_dtype: precision of the products with features, which are summed in float64 over
+        chunks of 4,096 samples. By default that of the input, at least float32, which moves D_LR by
+        less than 1e-6; torch.float64 where eigenvalues below 1e-7 of the largest matter, or outputs
+        below 1e-5 of the largest. Products of outputs among themselves are in float64.
 
     The order and the size of the batches change the result by rounding only.
 
@@ -64,6 +64,7 @@ class Moments:
         self._reference = torch.zeros(K, d, dtype=torch.float64, device=device)
         self._shift = torch.zeros(K, d, dtype=torch.float64, device=device)  # Σ (z − r)
         self._scatter = torch.zeros(d, d, dtype=torch.float64, device=device)  # Σ (z − r)(z − r)ᵀ
+        self._work = (torch.empty(0), torch.empty(0))
 
     @classmethod
     def of(cls, features, outputs, labels=None, *, num_classes: int | None = None) -> "Moments":
@@ -95,11 +96,25 @@ class Moments:
         features, outputs = as_matrices(1, features=features, outputs=outputs)
         self._require_shape("a batch", features.shape[1], outputs.shape[1])
         labels = self._labels(labels, len(features))
+        dtype = self.product_dtype or torch.promote_types(features.dtype, outputs.dtype)
+        dtype = torch.promote_types(dtype, torch.float32)
+        self.resolution = max(self.resolution, torch.finfo(dtype).eps)
         device = self._counts.device
         chunks = (x.to(device).split(_CHUNK) for x in (features, outputs, labels))
         for Φ, F, c in zip(*chunks, strict=True):
-            self._add(Φ, F, c)
+            self._add(Φ, F, c, *self._workspace(len(c), dtype))
         return self
+
+    def _workspace(self, n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Tensors (n, d) and (d, p) to work in, kept from chunk to chunk: memory that is fresh
+        costs more than the arithmetic on it.
+        """
+        z, product = self._work
+        if len(z) < n or z.dtype != dtype:
+            d, where = self.p + self.C, {"dtype": dtype, "device": self._counts.device}
+            z, product = torch.empty(n, d, **where), torch.empty(d, self.p, **where)
+            self._work = (z, product)
+        return z[:n], product
 
     def _labels(self, labels, n: int) -> Tensor:
         if (labels is None) != (self.num_classes is None):
@@ -112,32 +127,25 @@ class Moments:
             return torch.zeros(n, dtype=torch.long)
         return as_labels(labels, n, self.num_classes)
 
-    def _add(self, Φ: Tensor, F: Tensor, c: Tensor) -> None:
-        """One chunk: Φ (n, p), F (n, C), classes c (n,)."""
-        p = self.p
-        dtype = self.product_dtype or (torch.float64 if Φ.dtype == torch.float64 else torch.float32)
-        self.resolution = max(self.resolution, torch.finfo(dtype).eps)
-        counts = torch.bincount(c, minlength=len(self._counts)).to(self._counts)
-        self._refer(Φ, F, c, new=(self._counts == 0) & (counts > 0))
-        r = self._reference[c] if len(counts) > 1 else self._reference  # (n, d) or (1, d)
-        φ = Φ.to(dtype) - r[:, :p].to(dtype)  # (n, p)
-        f = F.double() - r[:, p:]  # (n, C)
-        z = φ.double()
-        self._scatter[:p, :p] += φ.T @ φ
-        self._scatter[p:, :p] += f.T @ z
+    def _add(self, Φ: Tensor, F: Tensor, c: Tensor, z: Tensor, product: Tensor) -> None:
+        """One chunk: Φ (n, p), F (n, C), classes c (n,); z (n, d), product (d, p) to work in."""
+        p, K = self.p, len(self._counts)
+        counts = torch.bincount(c, minlength=K).to(self._counts)
+        new = (self._counts == 0) & (counts > 0)
+        if new.any():  # the reference of a class is about its mean where it is first seen
+            z[:, :p], z[:, p:] = Φ, F
+            means = _class_sums(z, c, K).double() / counts[:, None]
+            self._reference[new] = means[new].float().double()
+        # A reference has the precision of float32, so narrowing it is exact.
+        torch.index_select(self._reference.to(z.dtype), 0, c, out=z)
+        torch.sub(Φ, z[:, :p], out=z[:, :p])
+        torch.sub(F, z[:, p:], out=z[:, p:])
+        torch.mm(z.T, z[:, :p], out=product)
+        f = z[:, p:].double()  # (n, C)
+        self._scatter[:, :p] += product
         self._scatter[p:, p:] += f.T @ f
-        if len(counts) > 1:
-            self._shift.index_add_(0, c, torch.cat([z, f], dim=1))
-        else:
-            self._shift += torch.cat([z.sum(dim=0), f.sum(dim=0)])
+        self._shift += _class_sums(z, c, K)
         self._counts += counts
-
-    def _refer(self, Φ: Tensor, F: Tensor, c: Tensor, new: Tensor) -> None:
-        """Give classes that are seen for the first time a reference: about their mean here."""
-        for k in new.nonzero()[:, 0].tolist():
-            rows = c == k if len(new) > 1 else slice(None)
-            mean = torch.cat([Φ[rows].double().mean(dim=0), F[rows].double().mean(dim=0)])
-            self._reference[k] = mean.float()  # in float32, so that shifting float32 is exact
 
     def merge(self, other: "Moments") -> "Moments":
         """Add the moments of other samples, gathered elsewhere; returns self."""
@@ -285,6 +293,11 @@ class Moments:
     def dlr(self, *, estimator: str = "projection", rtol: float = 1e-6) -> float:
         """D_LR in [0, 1], 0 rich, 1 lazy: see `richlib.dlr`."""
         return self.richness(estimator=estimator, rtol=rtol).dlr
+
+
+def _class_sums(z: Tensor, c: Tensor, K: int) -> Tensor:
+    """Σ z over the samples of each class: z (n, d), c (n,) give (K, d)."""
+    return z.new_zeros(K, z.shape[1]).index_add_(0, c, z)
 
 
 _TENSORS = ("_counts", "_reference", "_shift", "_scatter")

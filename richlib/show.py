@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from richlib.frames import Frames as Frames
+
 # From the palette of Okabe and Ito (2008), told apart by the colour-blind, in print and in grey.
 RICH, LAZY, INK = "#D55E00", "#0072B2", "#333333"
 COLORS = {"rich": RICH, "lazy": LAZY}

@@ -1,41 +1,99 @@
-"""The command line: python -m richlib.lab list | run NAME/VARIANT --tier TIER --seed N."""
+"""The command line: python -m richlib.lab list | plan | run | sweep | report."""
 
 import argparse
 import sys
 
+from richlib.lab.checkpoints import CheckpointError
+from richlib.lab.claims import CLAIMS
 from richlib.lab.data import DataError
 from richlib.lab.experiments import EXPERIMENTS, TIERS
+from richlib.lab.plan import plan
+from richlib.lab.records import SHIPPED, Record
 from richlib.lab.run import run
-from richlib.lab.train import CheckpointError, Diverged
+from richlib.lab.sweep import expand, sweep
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m richlib.lab", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="the experiments, their variants and tiers")
-    one = commands.add_parser("run", help="train and measure one variant, and write its record")
-    one.add_argument("name", metavar="NAME/VARIANT")
-    one.add_argument("--tier", choices=TIERS, default="pocket")
-    one.add_argument("--seed", type=int, default=0)
-    one.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
-    one.add_argument("--folder", default="runs", help="for records and checkpoints")
-    args = parser.parse_args(argv)
-    if args.command == "list":
-        for experiment in EXPERIMENTS.values():
-            print(f"{experiment.name} ({experiment.source}): {', '.join(experiment.tiers)}")
-            for variant in experiment.variants:
-                print(f"  {experiment.name}/{variant}")
-        return 0
+    args = _parser().parse_args(argv)
     try:
-        record = run(
-            args.name, tier=args.tier, seed=args.seed, device=args.device, folder=args.folder
-        )
-    except (KeyError, DataError, CheckpointError, Diverged) as error:
+        args.do(args)
+    except (KeyError, ImportError, DataError, CheckpointError) as error:
         print(f"error: {error.args[0]}", file=sys.stderr)
         return 1
-    for metric, value in record.metrics.items():
-        print(f"{metric:32} {value:.6g}")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m richlib.lab", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    def command(name: str, do, help: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=help, description=help)
+        one.set_defaults(do=do)
+        return one
+
+    def where(one: argparse.ArgumentParser) -> None:
+        one.add_argument("--tier", choices=TIERS, default="pocket")
+        one.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
+        one.add_argument("--folder", default="runs", help="for records and checkpoints")
+
+    command("list", _list, "the experiments, their variants and tiers")
+    one = command("plan", _plan, "what runs will cost: parameters, FLOPs, memory, minutes")
+    one.add_argument("names", nargs="*", metavar="NAME[/VARIANT]", help="all, if none is given")
+    one.add_argument("--tier", choices=TIERS, help="all, if none is given")
+    one.add_argument("--steps", type=int, default=3, help="measured on this machine; 0 for none")
+    one = command("run", _run, "train and measure one variant, and write its record")
+    one.add_argument("name", metavar="NAME/VARIANT")
+    one.add_argument("--seed", type=int, default=0)
+    where(one)
+    one = command("sweep", _sweep, "many runs at once, on Ray")
+    one.add_argument("names", nargs="+", metavar="NAME[/VARIANT]")
+    one.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    one.add_argument("--share", type=float, default=1.0, help="GPUs, or cores, that a run takes")
+    one.add_argument("--address", help="of a Ray cluster; without one, this machine")
+    where(one)
+    one = command("report", _report, "the paper's figures beside those of records, with verdicts")
+    one.add_argument("--folder", default=SHIPPED, help="of records; those of the book by default")
+    return parser
+
+
+def _list(args) -> None:
+    for experiment in EXPERIMENTS.values():
+        print(f"{experiment.name} ({experiment.source}): {', '.join(experiment.tiers)}")
+        for variant in experiment.variants:
+            print(f"  {experiment.name}/{variant}")
+
+
+def _plan(args) -> None:
+    for tier in [args.tier] if args.tier else TIERS:
+        names = args.names or [name for name, e in EXPERIMENTS.items() if tier in e.tiers]
+        for name in expand(names, tier):
+            row = plan(name, tier, measured_steps=args.steps).row()
+            print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
+
+
+def _run(args) -> None:
+    options = {key: getattr(args, key) for key in ("tier", "seed", "device", "folder")}
+    _print(run(args.name, **options))
+
+
+def _sweep(args) -> None:
+    options = {k: getattr(args, k) for k in ("tier", "seeds", "device", "share", "folder")}
+    for record in sweep(args.names, address=args.address, **options):
+        print(f"\n{record.experiment}/{record.variant}, seed {record.seed}")
+        _print(record)
+
+
+def _report(args) -> None:
+    for claim in CLAIMS:
+        print("  ".join(claim.row(args.folder).values()))
+
+
+def _print(record: Record) -> None:
+    if record.status != "finished":
+        print(record.status)
+    for metric, value in record.metrics.items():
+        print(f"{metric:32} {'-' if value is None else format(value, '.6g')}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Record:
 
     metrics: final figures on all samples; curves: lists over the measured epochs; spectra: lists
     over eigenfunctions; seconds: wall time of the training; commit: of the code, None where it was
-    not run from a checkout.
+    not run from a checkout; status: "finished", or in which epoch the training diverged.
     """
 
     experiment: str
@@ -51,7 +51,8 @@ class Record:
     versions: dict[str, str]
     commit: str | None
     finished: str
-    schema: int = 1
+    status: str = "finished"
+    schema: int = 2
 
 
 def load(
@@ -73,9 +74,9 @@ def load(
 
 
 def read(file: str | os.PathLike) -> Record:
-    """A record from a file; RecordError says what is wrong with it."""
+    """A record from a file, of this or an older schema; RecordError says what is wrong with it."""
     try:
-        content = json.loads(Path(file).read_text(encoding="utf-8"))
+        content = _upgraded(json.loads(Path(file).read_text(encoding="utf-8")))
         jsonschema.validate(content, _schema())
     except (json.JSONDecodeError, UnicodeDecodeError, jsonschema.ValidationError) as error:
         reason = getattr(error, "message", str(error))
@@ -147,6 +148,13 @@ def now() -> str:
 def rounded(values, digits: int = 6) -> list[float]:
     """Six significant digits: enough for every figure, and a third of the file."""
     return [float(f"{value:.{digits}g}") for value in values]
+
+
+def _upgraded(content):
+    """The content of a record of an older schema, as of this one."""
+    if isinstance(content, dict) and content.get("schema") == 1:
+        return content | {"schema": 2, "status": "finished"}  # before 2, only those were written
+    return content
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """One run: `fit` trains from a recipe and a seed, `run` measures the result and records it."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -9,20 +10,24 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
-from richlib.lab import data, records, tasks
+from richlib.collapse import ClassStatistics
+from richlib.lab import assemble, checkpoints, records
+from richlib.lab.augment import crop_and_flip
 from richlib.lab.experiments import Recipe, find
-from richlib.lab.models import MLP
+from richlib.lab.models import Network
 from richlib.lab.records import Record
 from richlib.lab.tasks import Split
 from richlib.lab.train import train
 from richlib.moments import Moments
 from richlib.richness import ESTIMATORS, effective_dimension
+from richlib.rivals import parameter_norm, s_init
 from richlib.spectrum import Eigenfunctions
 
 # Curves are measured on at most this many samples of each split, final figures on all.
 PROBE = 10_000
+# The paper's tables divide Σ_W by the number of classes, and add this to Σ_b (H.2).
+RIDGE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,16 @@ class Trained:
 
     curves: lists over the measured epochs, see `richlib.lab.train.train`.
     provenance: of the data set.
+    initial: the network before training.
     """
 
-    model: MLP
+    recipe: Recipe
+    model: Network
     train: Split
     test: Split
     curves: dict[str, list[float]]
     provenance: dict
+    initial: Network
 
 
 def run(
@@ -53,23 +61,25 @@ def run(
 
     With a folder, the record is written there as NAME/VARIANT/TIER-seedN.json, a record that is
     already there for this very recipe is returned as it is, and a run that was killed goes on from
-    its last epoch.
+    its checkpoint. A run whose loss is no longer finite leaves a record with the status "diverged",
+    its curves so far and no final figures.
     """
     experiment, variant = find(name)
     recipe = experiment.recipe(variant, tier)
     path = folder and records.path(folder, experiment.name, variant, tier, seed)
-    if path and path.exists() and (done := records.read(path)).recipe == dataclasses.asdict(recipe):
-        return done
+    if path and path.exists():
+        done = records.read(path)
+        if assemble.from_json(done.recipe) == recipe:
+            return done
     checkpoint = path and path.with_suffix(".checkpoint")
     provenance = records.provenance(device)  # before training: the checkout may move on meanwhile
     trained = fit(recipe, seed=seed, device=device, checkpoint=checkpoint, progress=progress)
     curves = dict(trained.curves)
     seconds = curves.pop("seconds")[-1]
-    metrics, spectra = measured(trained)
-    metrics |= {
-        "parameter_norm_at_init": curves["parameter_norm"][0],
-        "parameter_norm": curves["parameter_norm"][-1],
-    }
+    diverged = curves.pop("diverged", None)
+    metrics, spectra = ({}, {}) if diverged else measured(trained)
+    metrics |= {f"{key}_at_init": values[0] for key, values in curves.items() if key != "epoch"}
+    metrics["parameter_norm"] = curves["parameter_norm"][-1]
     record = Record(
         experiment=experiment.name,
         variant=variant,
@@ -77,6 +87,7 @@ def run(
         seed=seed,
         recipe=dataclasses.asdict(recipe),
         data=trained.provenance,
+        status=f"diverged in epoch {diverged[0]}" if diverged else "finished",
         metrics=metrics,
         curves=curves,
         spectra=spectra,
@@ -86,7 +97,7 @@ def run(
     )
     if path:
         records.write(record, path)
-        checkpoint.unlink(missing_ok=True)
+        checkpoints.remove(checkpoint)
     return record
 
 
@@ -115,102 +126,127 @@ def fit(
     """Train the recipe's network on the recipe's data; resumes from `checkpoint` if it is there."""
     if recipe.trained not in ("all", "last-layer"):
         raise ValueError(f"trained must be 'all' or 'last-layer', got {recipe.trained!r}")
-    dataset = data.load(recipe.data)
-    splits = tasks.encoded_labels(
-        dataset,
-        seed=seed,
-        strength=recipe.encoding,
-        pixels=recipe.pixels,
-        alpha=recipe.alpha,
-    )
-    splits = [split.to(device) for split in splits]
-    model = MLP(
-        splits[0].inputs.shape[1],
-        dataset.num_classes,
-        width=recipe.width,
-        hidden_layers=recipe.hidden_layers,
-        initialization=recipe.initialization,
-        generator=torch.Generator().manual_seed(seed),
-    ).to(device)
-    body, seen = model.body, splits
+    train_split, test_split, provenance = assemble.samples(recipe, seed)
+    model = assemble.network(recipe, train_split, seed).to(device)
+    initial = copy.deepcopy(model)
+    splits = [split.to(device) for split in (train_split, test_split)]
+    body, seen, augment = model.body, splits, crop_and_flip if recipe.augmented else None
     if recipe.trained == "last-layer":
         # The frozen layers are a fixed map: apply it once, and train on what it gives.
-        seen = [dataclasses.replace(split, inputs=_features(model, split)) for split in splits]
-        model.body = nn.Identity()
-    frozen = _parameter_norm(body) if body is not model.body else 0.0
+        seen = [dataclasses.replace(split, inputs=features(model, split)) for split in splits]
+        model.body, augment = nn.Identity(), None
+    frozen = parameter_norm(body) if body is not model.body else 0.0
+    model.train()
     curves = train(
         model,
         seen[0],
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        # fused: one pass over the parameters, several times faster than the default on a CPU
-        optimizer=torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True),
+        optimizer=assemble.optimizer(recipe, model),
+        loss=assemble.loss_function(recipe),
+        learning_rate=lambda epoch: assemble.learning_rate(recipe, epoch),
+        augment=augment,
         seed=seed,
-        measure=lambda: _probe(model, *seen) | {"parameter_norm": frozen + _parameter_norm(model)},
+        measure=lambda: (
+            _probe(recipe, model, *seen) | {"parameter_norm": frozen + parameter_norm(model)}
+        ),
         checkpoint=checkpoint,
         identity=json.dumps([dataclasses.asdict(recipe), seed], sort_keys=True),
         progress=progress,
     )
     model.body = body
-    return Trained(model, *splits, curves=curves, provenance=dataset.provenance())
+    return Trained(
+        recipe, model.eval(), *splits, curves=curves, provenance=provenance, initial=initial
+    )
 
 
 def measured(trained: Trained) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Final figures on all samples, and the spectrum: fitted on train, evaluated on test."""
     metrics: dict[str, float] = {}
     for name, split in (("train", trained.train), ("test", trained.test)):
-        features, outputs = activations(trained.model, split)
-        moments = Moments.of(features, outputs)
-        values = _performance(outputs, split) | {"rank": moments.richness().rank}
+        Φ, outputs = activations(trained.model, split)
+        moments = Moments.of(Φ, outputs)
+        values = _performance(trained.recipe, outputs, split) | {"rank": moments.richness().rank}
         for estimator in ESTIMATORS:
             key = "" if estimator == "projection" else f"_{estimator.replace('-', '_')}"
             values[f"dlr{key}"] = moments.dlr(estimator=estimator)
         metrics |= {f"{key}_{name}": value for key, value in values.items()}
         if name == "train":
-            eigenfunctions = Eigenfunctions.fit(features)
+            eigenfunctions = Eigenfunctions.fit(Φ)
+            metrics |= _rivals(trained, Φ)
     metrics["effective_dimension"] = effective_dimension(eigenfunctions.eigenvalues)
     spectra = {"eigenvalues": eigenfunctions.eigenvalues}
     # Even random functions express a share k/n of anything on n samples: keep it below 1/8.
-    eigenfunctions = eigenfunctions.leading(len(features) // 8)
+    eigenfunctions = eigenfunctions.leading(len(Φ) // 8)
     spectra |= {
-        "quality": eigenfunctions.quality(features, trained.test.targets),
-        "utilization": eigenfunctions.utilization(features, outputs),
+        "quality": eigenfunctions.quality(Φ, trained.test.targets),
+        "utilization": eigenfunctions.utilization(Φ, outputs),
     }
     return metrics, {name: records.rounded(values) for name, values in spectra.items()}
 
 
-@torch.no_grad()
-def activations(model: MLP, split: Split) -> tuple[Tensor, Tensor]:
-    """Features (n, p) and outputs (n, C) of a split, on its device."""
-    features = _features(model, split)
-    return features, model.head(features)
-
-
-@torch.no_grad()
-def _features(model: MLP, split: Split) -> Tensor:
-    return torch.cat([model.body(x) for x in split.inputs.split(2048)])
-
-
-def _probe(model: MLP, train_split: Split, test_split: Split) -> dict[str, float]:
-    """What the curves hold: performance and D_LR on the first samples of each split."""
-    values: dict[str, float] = {}
-    for name, split in (("train", train_split), ("test", test_split)):
-        probe = split.first(PROBE)
-        features, outputs = activations(model, probe)
-        for key, value in _performance(outputs, probe).items():
-            values[f"{key}_{name}"] = value
-        values[f"dlr_{name}"] = Moments.of(features, outputs).dlr()
-    return values
-
-
-def _performance(outputs: Tensor, split: Split) -> dict[str, float]:
-    correct = outputs.argmax(dim=1) == split.labels
+def _rivals(trained: Trained, Φ: Tensor) -> dict[str, float]:
+    """The measures of Tables 1 and 2 besides D_LR and the parameter norm, on training samples."""
+    at_init = features(trained.initial, trained.train)
+    classes = ClassStatistics.of(Φ, trained.train.labels)
+    at_start = ClassStatistics.of(at_init, trained.train.labels)
+    K = len(classes.counts)
     return {
-        "accuracy": float(correct.double().mean()),
-        "loss": float(mse_loss(outputs, split.targets)),
+        "s_init_train_at_init": 1.0,
+        "s_init_train": s_init(at_init, Φ),
+        "nc1_ridge_train": classes.nc1(ridge=RIDGE) / K,
+        "nc1_ridge_train_at_init": at_start.nc1(ridge=RIDGE) / K,
+        "trace_within_train": classes.trace_within(average=True),
+        "trace_within_train_at_init": at_start.trace_within(average=True),
     }
 
 
-def _parameter_norm(model: nn.Module) -> float:
-    """‖θ‖², the sum of squares of all parameters."""
-    return float(sum(p.detach().double().square().sum() for p in model.parameters()))
+@torch.no_grad()
+def activations(model: Network, split: Split) -> tuple[Tensor, Tensor]:
+    """Features (n, p) and outputs (n, C) of a split, on its device."""
+    Φ = features(model, split)
+    return Φ, model.head(Φ)
+
+
+@torch.no_grad()
+def features(model: Network, split: Split) -> Tensor:
+    """Features (n, p) of a split, with batch normalization as in use, not as in training."""
+    training = model.training
+    model.eval()
+    try:
+        # Pictures grow on their way through a network: fewer at a time.
+        batch = 2048 if split.inputs.ndim == 2 else 256
+        return torch.cat([model.body(x) for x in split.inputs.split(batch)])
+    finally:
+        model.train(training)
+
+
+def _probe(recipe: Recipe, model: Network, *splits: Split) -> dict[str, float]:
+    """What the curves hold: performance and D_LR on the first samples of each split."""
+    values: dict[str, float] = {}
+    for name, split in zip(("train", "test"), splits, strict=True):
+        probe = split.first(PROBE)
+        Φ, outputs = activations(model, probe)
+        for key, value in _performance(recipe, outputs, probe).items():
+            values[f"{key}_{name}"] = value
+        values[f"dlr_{name}"] = Moments.of(Φ, outputs).dlr()
+    return values
+
+
+def _performance(recipe: Recipe, outputs: Tensor, split: Split) -> dict[str, float]:
+    """Loss, and accuracy: of the largest output, or of the nearest label in a regression."""
+    loss = assemble.loss_function(recipe)(outputs, split.targets)
+    if outputs.shape[1] > 1:
+        correct = outputs.argmax(dim=1) == split.labels
+    else:
+        # A label's neighbours are a constant step of the target away (Fig. 10: ± half a step).
+        step = _label_step(split)
+        correct = (outputs - split.targets).abs()[:, 0] < step / 2
+    return {"accuracy": float(correct.double().mean()), "loss": float(loss)}
+
+
+def _label_step(split: Split) -> float:
+    """How much a scalar target grows from one label to the next."""
+    low, high = split.labels.argmin(), split.labels.argmax()
+    rise = split.targets[high, 0] - split.targets[low, 0]
+    return float(rise / (split.labels[high] - split.labels[low]))

@@ -1,24 +1,19 @@
 """A seeded training loop that survives being killed: same command, same result."""
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from tqdm.auto import tqdm
 
+from richlib.lab import checkpoints
 from richlib.lab.tasks import Split
 
-
-class Diverged(RuntimeError):
-    """The loss is no longer a number."""
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be resumed from."""
+# Seconds between two checkpoints: at the end of an epoch, and in the middle of a long one.
+PAUSE, LONGEST = 1.0, 60.0
 
 
 def train(
@@ -30,31 +25,78 @@ def train(
     optimizer: torch.optim.Optimizer,
     seed: int,
     measure: Callable[[], dict[str, float]],
+    loss: Callable[[Tensor, Tensor], Tensor] = mse_loss,
+    learning_rate: Callable[[int], float] | None = None,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     checkpoint: Path | None = None,
     identity: str = "",
     progress: bool = True,
 ) -> dict[str, list[float]]:
-    """Minimize the mean squared error of `model` on `data`; return the curves of `measure`.
+    """Minimize a loss of `model` on `data`; return the curves of `measure`.
 
-    The curves hold what measure() returned at epoch 0 (before training), at the epochs of
-    `is_measured`, and the seconds since the start. The order of the samples in an epoch depends on
-    (seed, epoch) alone, so a run that is resumed from `checkpoint` continues exactly as if it had
-    not stopped; `identity` names the run the checkpoint belongs to. Raises Diverged on a loss that
-    is not finite.
+    The curves hold what measure() returned at epoch 0 (before training) and at the epochs of
+    `is_measured`, and the seconds since the start. measure finds the model in training mode and
+    leaves it so.
+    loss: of outputs and targets, the mean squared error by default.
+    learning_rate: of the epochs 1, 2, ...; by default the optimizer's own.
+    augment: of a batch of inputs, with a generator to draw from.
+    checkpoint: where a killed run goes on from, written at the end of epochs and every minute;
+    `identity` names the run that it belongs to. All that is random depends on (seed, epoch, step)
+    alone, so a run that was resumed continues exactly as if it had not stopped.
+
+    Training ends early where the loss is no longer finite; the curves then hold "diverged", the
+    epoch of that.
     """
+    steps = -(-len(data) // batch_size)  # of an epoch
     done, curves, before = _resume(checkpoint, identity, model, optimizer) or (0, {}, 0.0)
     start = time.perf_counter() - before
+    saved = time.perf_counter()
+
+    def save(step: int) -> None:
+        state = {"identity": identity, "step": step, "curves": curves}
+        state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        checkpoints.write(state | {"seconds": time.perf_counter() - start}, checkpoint)
+
     if not curves:
         _append(curves, epoch=0, seconds=0.0, **measure())
-    for epoch in tqdm(range(done + 1, epochs + 1), desc="epochs", disable=not progress):
-        _epoch(model, data, batch_size, optimizer, seed, epoch)
-        if is_measured(epoch, epochs):
-            _append(curves, epoch=epoch, seconds=time.perf_counter() - start, **measure())
-        if checkpoint:
-            state = {"identity": identity, "epoch": epoch, "curves": curves}
-            state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            save_atomically(state | {"seconds": time.perf_counter() - start}, checkpoint)
+    with tqdm(total=epochs, initial=done // steps, desc="epochs", disable=not progress) as bar:
+        for epoch in range(done // steps + 1, epochs + 1):
+            if "diverged" in curves:
+                break
+            if learning_rate:
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(epoch)
+            batches = _order(data, seed, epoch).split(batch_size)
+            finite = torch.ones((), dtype=torch.bool, device=data.targets.device)
+            for number in range(done % steps, steps):
+                done = (epoch - 1) * steps + number
+                x, targets = data.inputs[batches[number]], data.targets[batches[number]]
+                if augment:
+                    x = augment(x, _generator(seed, done))
+                # In place: allocating the gradients anew costs as much as the step on a CPU.
+                optimizer.zero_grad(set_to_none=False)
+                value = loss(model(x), targets)
+                value.backward()
+                optimizer.step()
+                finite &= value.detach().isfinite()
+                if checkpoint and time.perf_counter() - saved > LONGEST:
+                    save(done + 1)
+                    saved = time.perf_counter()
+            done = 0
+            if not finite:
+                curves["diverged"] = [epoch]
+            elif is_measured(epoch, epochs):
+                values = measure()
+                _append(curves, epoch=epoch, seconds=time.perf_counter() - start, **values)
+                bar.set_postfix({k: f"{v:.3g}" for k, v in values.items() if k in SHOWN})
+            bar.update()
+            if checkpoint and (time.perf_counter() - saved > PAUSE or epoch == epochs):
+                save(epoch * steps)
+                saved = time.perf_counter()
     return curves
+
+
+SHOWN = ("loss_train", "accuracy_test", "dlr_train")  # what the progress bar has room for
 
 
 def is_measured(epoch: int, epochs: int) -> bool:
@@ -62,20 +104,15 @@ def is_measured(epoch: int, epochs: int) -> bool:
     return epoch <= 10 or epoch % 5 == 0 or epoch == epochs
 
 
-def _epoch(model, data: Split, batch_size: int, optimizer, seed: int, epoch: int) -> None:
-    """One pass over the samples, in an order drawn from (seed, epoch)."""
-    device = data.inputs.device
+def _order(data: Split, seed: int, epoch: int) -> Tensor:
+    """The order of the samples in an epoch, drawn from (seed, epoch)."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    total = torch.zeros((), device=device)
-    for batch in torch.randperm(len(data), generator=generator).to(device).split(batch_size):
-        # In place: allocating the gradients anew costs as much as the step itself on a CPU.
-        optimizer.zero_grad(set_to_none=False)
-        loss = mse_loss(model(data.inputs[batch]), data.targets[batch])
-        loss.backward()
-        optimizer.step()
-        total += loss.detach()
-    if not torch.isfinite(total):
-        raise Diverged(f"the loss is no longer finite after epoch {epoch}: lower the learning rate")
+    return torch.randperm(len(data), generator=generator).to(data.targets.device)
+
+
+def _generator(seed: int, step: int) -> torch.Generator:
+    """What augments the batch of a step. Far from the seeds of `_order`."""
+    return torch.Generator().manual_seed((1 << 62) + seed * 1_000_000_007 + step)
 
 
 def _append(curves: dict[str, list[float]], **values: float) -> None:
@@ -84,34 +121,10 @@ def _append(curves: dict[str, list[float]], **values: float) -> None:
 
 
 def _resume(checkpoint: Path | None, identity: str, model, optimizer):
-    """Load what a killed run left: (epoch, curves, seconds), or None where there is nothing."""
-    if checkpoint is None or not checkpoint.exists():
+    """Load what a killed run left: (step, curves, seconds), or None where there is nothing."""
+    state = checkpoint and checkpoints.read(checkpoint, identity)
+    if not state:
         return None
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise CheckpointError(
-            f"the checkpoint {checkpoint} cannot be read; delete it to start again"
-        ) from error
-    if state["identity"] != identity:
-        raise CheckpointError(
-            f"the checkpoint {checkpoint} belongs to another run ({state['identity']}, not "
-            f"{identity}); delete it or use another folder"
-        )
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    return state["epoch"], state["curves"], state["seconds"]
-
-
-def save_atomically(state: dict, path: Path) -> None:
-    """torch.save that leaves either the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    return state["step"], state["curves"], state["seconds"]

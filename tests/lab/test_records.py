@@ -49,7 +49,8 @@ def test_not_a_number_is_null(record, tmp_path):
     "change",
     [
         {"tier": "huge"},
-        {"schema": 2},
+        {"schema": 3},
+        {"status": "fine"},
         {"seed": -1},
         {"data": {"name": "digits"}},
         {"metrics": {"dlr_train": "rich"}},
@@ -67,6 +68,13 @@ def test_an_invalid_record_is_neither_written_nor_read(record, tmp_path, change)
     (tmp_path / "r.json").write_text(json.dumps(dataclasses.asdict(wrong)))
     with pytest.raises(RecordError, match="not a valid record"):
         records.read(tmp_path / "r.json")
+
+
+def test_a_record_of_the_first_schema_is_read(record, tmp_path):
+    content = dataclasses.asdict(record) | {"schema": 1}
+    del content["status"]
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    assert records.read(tmp_path / "r.json") == record
 
 
 def test_a_truncated_file_is_named(record, tmp_path):

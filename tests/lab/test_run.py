@@ -3,19 +3,18 @@
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 
-from richlib.lab import experiments, records
+import richlib.lab.train as train_module
+from richlib.lab import checkpoints, experiments, records
 from richlib.lab.__main__ import main
 from richlib.lab.experiments import EXPERIMENTS, find
 from richlib.lab.run import run
-from richlib.lab.train import CheckpointError, Diverged, is_measured
+from richlib.lab.train import is_measured
 
 TIMES = ("seconds", "finished")
 
@@ -72,42 +71,95 @@ def test_last_layer_training_leaves_the_features_alone(short):
 
 
 @pytest.mark.parametrize("variant", ["full", "last-layer"])
-def test_an_interrupted_run_resumes_to_the_same_record(short, tmp_path, monkeypatch, variant):
-    import richlib.lab.train as module
-
+@pytest.mark.parametrize("longest", [60.0, 0.0], ids=["between epochs", "within epochs"])
+def test_an_interrupted_run_resumes_to_the_same_record(
+    short, tmp_path, monkeypatch, variant, longest
+):
     whole = run(f"short/{variant}", progress=False)
-    save, saved = module.save_atomically, []
+    monkeypatch.setattr(train_module, "PAUSE", 0.0)
+    monkeypatch.setattr(train_module, "LONGEST", longest)
+    write, written = checkpoints.write, []
 
     def interrupted(state, path):
-        save(state, path)
-        saved.append(path)
-        if len(saved) == 3:
+        write(state, path)
+        written.append(state["step"])
+        if len(written) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "save_atomically", interrupted)
+    monkeypatch.setattr(checkpoints, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(f"short/{variant}", folder=tmp_path, progress=False)
-    assert saved[0].exists()
+    assert len(list(tmp_path.rglob("*.checkpoint"))) == 1
     assert content(run(f"short/{variant}", folder=tmp_path, progress=False)) == content(whole)
-    assert len(saved) == 6  # three epochs before, three after: none twice
-    assert not saved[0].exists()
+    assert written == sorted(written)  # no step twice
+    assert written[2] % 11 == (0 if longest else 3)  # 1,400 samples in batches of 128: 11 steps
+    assert not list(tmp_path.rglob("*.checkpoint*"))
 
 
-def test_kill_9_and_the_same_command_again(tmp_path):
-    """A process that is killed while it trains leaves nothing that the next one stumbles over."""
-    command = [sys.executable, "-m", "richlib.lab", "run", "encoded-labels/last-layer"]
-    command += ["--folder", str(tmp_path), "--seed", "5"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.rglob("*.checkpoint")) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not list(tmp_path.rglob("*.json"))
-    resumed = run("encoded-labels/last-layer", seed=5, folder=tmp_path, progress=False)
-    whole = run("encoded-labels/last-layer", seed=5, progress=False)
-    assert content(resumed) == content(whole)
+KILLED = """
+import os, random, signal, sys, time
+from richlib.lab import assemble, train
+from richlib.lab.experiments import find
+from richlib.lab.run import run
+
+train.PAUSE, train.LONGEST = 0.0, 0.05
+name, folder, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
+random.seed(0)
+# What is imported late is imported here, or the children spend their lives importing.
+experiment, variant = find(name)
+recipe = experiment.recipe(variant, "pocket")
+train_split = assemble.samples(recipe, 0)[0]
+assemble.optimizer(recipe, assemble.network(recipe, train_split, 0)).zero_grad()
+
+
+def started(folder):
+    # A child in the middle of its run: it has begun to write its first checkpoint.
+    pid = os.fork()
+    if pid == 0:
+        run(name, folder=folder, progress=False)
+        os._exit(0)
+    while not there(folder):
+        time.sleep(0.001)
+    return pid
+
+
+def there(folder):
+    return [f for _, _, files in os.walk(folder) for f in files]
+
+
+pid = started(f"{folder}/whole")
+begin = time.perf_counter()
+os.waitpid(pid, 0)
+rest = time.perf_counter() - begin
+for number in range(kills):
+    pid = started(f"{folder}/{number}")
+    time.sleep(random.uniform(0, 0.8) * rest)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    print("checkpoint" if any(".checkpoint" in f for f in there(f"{folder}/{number}")) else "done")
+    assert os.waitpid(started(f"{folder}/{number}"), 0)[1] == 0
+"""
+
+
+def test_twenty_kills_at_random_moments(tmp_path):
+    """kill -9 in the middle of training, the same call again: the same record, twenty times."""
+    name, kills = "encoded-labels/last-layer", 20
+    out = subprocess.run(
+        [sys.executable, "-c", KILLED, name, str(tmp_path), str(kills)],
+        # One thread: a process that has used OpenMP's cannot be forked.
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert out.count("checkpoint") > kills / 2  # most kills met a run on its way
+    variant = name.partition("/")[2]
+    (whole,) = records.load("encoded-labels", variant, "pocket", folder=tmp_path / "whole")
+    for number in range(kills):
+        folder = tmp_path / str(number)
+        (record,) = records.load("encoded-labels", variant, "pocket", folder=folder)
+        assert content(record) == content(whole)
+        assert [f.name for f in folder.rglob("*") if f.is_file()] == ["pocket-seed0.json"]
 
 
 def test_a_finished_run_is_not_repeated(short, tmp_path):
@@ -122,40 +174,23 @@ def test_a_record_of_another_recipe_is_replaced(short, tmp_path, monkeypatch):
     assert run("short/full", folder=tmp_path, progress=False).recipe["width"] == 40
 
 
-def test_a_damaged_checkpoint_is_an_error(short, tmp_path):
+def test_a_damaged_checkpoint_is_an_error(short, tmp_path, capsys):
     path = records.path(tmp_path, "short", "full", "pocket", 0).with_suffix(".checkpoint")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match="cannot be read; delete it"):
-        run("short/full", folder=tmp_path, progress=False)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert main(["run", "short/full", "--folder", str(tmp_path)]) == 1
+    assert "delete" in capsys.readouterr().err
 
 
-def test_a_checkpoint_of_another_run_is_an_error(short, tmp_path):
-    path = records.path(tmp_path, "short", "full", "pocket", 0).with_suffix(".checkpoint")
-    path.parent.mkdir(parents=True)
-    torch.save({"identity": "someone else's"}, path)
-    with pytest.raises(CheckpointError, match="belongs to another run"):
-        run("short/full", folder=tmp_path, progress=False)
-
-
-def test_checkpoints_execute_nothing(short, tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "executed"),)
-
-    path = records.path(tmp_path, "short", "full", "pocket", 0).with_suffix(".checkpoint")
-    path.parent.mkdir(parents=True)
-    torch.save({"identity": Evil()}, path)
-    with pytest.raises(CheckpointError):
-        run("short/full", folder=tmp_path, progress=False)
-    assert not (tmp_path / "executed").exists()
-
-
-def test_divergence_is_an_error(short, monkeypatch):
+def test_a_diverged_run_leaves_a_record_that_says_so(short, monkeypatch, tmp_path):
     hot = dataclasses.replace(short, paper=dataclasses.replace(short.paper, learning_rate=1e20))
     monkeypatch.setitem(EXPERIMENTS, "short", hot)
-    with pytest.raises(Diverged, match="lower the learning rate"):
-        run("short/full", progress=False)
+    record = run("short/full", folder=tmp_path, progress=False)
+    assert record.status == "diverged in epoch 1"
+    assert record.curves["epoch"] == [0]
+    assert "dlr_train" not in record.metrics
+    assert records.load("short", "full", "pocket", folder=tmp_path) == [record]
 
 
 def test_measured_epochs():
@@ -168,13 +203,6 @@ def test_every_recipe_can_be_named():
             assert find(f"{experiment.name}/{variant}") == (experiment, variant)
             for tier in experiment.tiers:
                 assert experiment.recipe(variant, tier).epochs > 0
-
-
-def test_the_paper_tier_is_tables_9_and_10():
-    """Fig. 1: 60,000 (all), α = 1/3, batch 128; Adam, 1e-3, no decay, 100 epochs."""
-    recipe = EXPERIMENTS["encoded-labels"].recipe("full", "paper")
-    assert (recipe.data, recipe.alpha, recipe.batch_size) == ("mnist", 1 / 3, 128)
-    assert (recipe.learning_rate, recipe.epochs) == (1e-3, 100)
 
 
 @pytest.mark.parametrize("name", ["nothing/full", "encoded-labels/nothing", "encoded-labels"])

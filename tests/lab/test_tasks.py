@@ -3,7 +3,14 @@ import pytest
 import torch
 
 from richlib.lab import data
-from richlib.lab.tasks import encoded_labels
+from richlib.lab.tasks import (
+    classification,
+    encoded_labels,
+    modular_division,
+    scalar_targets,
+    shuffle_labels,
+    subset,
+)
 
 options = dict(strength=1.0, pixels="unit", alpha=1 / 3)
 
@@ -54,3 +61,66 @@ def test_the_data_set_is_not_written_to(digits):
 def test_unknown_scaling(digits):
     with pytest.raises(ValueError, match="'unit' or 'standardized', got 'zscore'"):
         encoded_labels(digits, seed=0, strength=1.0, pixels="zscore", alpha=1.0)
+
+
+def test_pictures_stay_bytes_and_targets_are_one_hot_over_alpha(digits):
+    train, test = classification(digits, alpha=0.5)
+    assert train.inputs.shape == (1400, 1, 8, 8) and train.inputs.dtype == torch.uint8
+    assert torch.equal(train.targets.argmax(1), train.labels)
+    assert set(test.targets.unique().tolist()) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("samples", [10, 25, 1000, 1400])
+def test_a_subset_is_balanced_and_drawn_from_the_seed(digits, samples):
+    train, _ = classification(digits, alpha=1.0)
+    chosen = subset(train, samples, seed=0)
+    counts = chosen.labels.bincount(minlength=10)
+    if samples < 1000:  # the rarest class has 132 pictures
+        assert len(chosen) == samples and counts.max() - counts.min() <= 1
+    again, other = subset(train, samples, seed=0), subset(train, samples, seed=1)
+    assert torch.equal(chosen.inputs, again.inputs)
+    assert not torch.equal(chosen.inputs, other.inputs)
+    assert len(torch.cat([chosen.inputs.flatten(1)]).unique(dim=0)) >= 0.99 * samples  # none twice
+
+
+def test_too_many_samples(digits):
+    train, _ = classification(digits, alpha=1.0)
+    with pytest.raises(ValueError, match="must be 1 to 1400, got 1401"):
+        subset(train, 1401, seed=0)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 1.0])
+def test_shuffled_labels_are_the_same_labels_elsewhere(digits, fraction):
+    train, _ = classification(digits, alpha=1.0)
+    shuffled = shuffle_labels(train, fraction, seed=0)
+    assert torch.equal(shuffled.inputs, train.inputs)
+    assert torch.equal(shuffled.labels.bincount(), train.labels.bincount())
+    assert torch.equal(shuffled.targets.argmax(1), shuffled.labels)
+    changed = float((shuffled.labels != train.labels).float().mean())
+    assert changed == pytest.approx(0.9 * fraction, abs=0.03)  # a tenth meet their own class
+
+
+def test_shuffling_needs_a_fraction(digits):
+    with pytest.raises(ValueError, match="must be in .0, 1., got 10"):
+        shuffle_labels(classification(digits, alpha=1.0)[0], 10, seed=0)
+
+
+def test_scalar_targets_are_standardized_on_the_training_samples(digits):
+    train, test = scalar_targets(*classification(digits, alpha=1.0), alpha=0.5)
+    assert train.targets.shape == (1400, 1) and test.targets.shape == (397, 1)
+    assert float(train.targets.mean()) == pytest.approx(0, abs=1e-6)
+    assert float(train.targets.std(correction=0)) == pytest.approx(2, rel=1e-5)
+    slope = (test.targets[:, 0].double() - test.targets[0, 0]) / (test.labels - test.labels[0])
+    assert slope[test.labels != test.labels[0]].std() < 1e-5  # one line for both splits
+
+
+def test_modular_division_divides():
+    train, test = modular_division(97, seed=0, alpha=0.5)
+    assert len(train) == len(test) == 97 * 96 // 2  # 4,656, as in Table 9
+    x, sign, y, equals = train.inputs.T
+    assert torch.equal(train.labels * y % 97, x) and (y > 0).all()
+    assert sign.unique().tolist() == [98] and equals.unique().tolist() == [97]
+    both = torch.cat([train.inputs, test.inputs])
+    assert len(both.unique(dim=0)) == 97 * 96
+    assert train.targets.shape == (4656, 97) and float(train.targets.max()) == 2
+    assert not torch.equal(train.inputs, modular_division(97, seed=1, alpha=0.5)[0].inputs)

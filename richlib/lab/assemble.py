@@ -1,0 +1,138 @@
+"""From a recipe to the things it names: samples, network, loss, optimizer, learning rate."""
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from richlib.lab import data, tasks
+from richlib.lab.models import MLP, Network, Pixels, cnn, resnet18, vgg16
+from richlib.lab.recipe import Recipe
+from richlib.lab.tasks import Split
+from richlib.lab.transformer import transformer
+
+# Of CIFAR's channels, as the paper gives them (H.4.2).
+CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+
+
+def samples(recipe: Recipe, seed: int) -> tuple[Split, Split, dict]:
+    """The training and the test split of a recipe, and the provenance of their data."""
+    if recipe.data == "mod-97-division":
+        train, test = tasks.modular_division(97, seed=seed, alpha=recipe.alpha)
+        provenance = {"name": recipe.data, "source": "arithmetic", "copy": False, "sha256": {}}
+    else:
+        dataset = data.load(recipe.data)
+        provenance = dataset.provenance()
+        if recipe.encoding is not None:
+            train, test = tasks.encoded_labels(
+                dataset,
+                seed=seed,
+                strength=recipe.encoding,
+                pixels=recipe.pixels,
+                alpha=recipe.alpha,
+            )
+        else:
+            train, test = tasks.classification(dataset, alpha=recipe.alpha)
+    if recipe.samples is not None:
+        train = tasks.subset(train, recipe.samples, seed=seed)
+    if recipe.shuffled:
+        train = tasks.shuffle_labels(train, recipe.shuffled, seed=seed)
+    if recipe.scalar:
+        train, test = tasks.scalar_targets(train, test, alpha=recipe.alpha)
+    return train, test, provenance
+
+
+def network(recipe: Recipe, train: Split, seed: int) -> Network:
+    """The recipe's network as it is before training, for samples like those of `train`."""
+    with _seeded(seed):
+        return _network(recipe, train.inputs, train.targets.shape[1], seed)
+
+
+def _network(recipe: Recipe, inputs: Tensor, C: int, seed: int) -> Network:
+    width = recipe.width
+    if recipe.model == "transformer":
+        tokens, length = int(inputs.max()) + 1, inputs.shape[1]
+        return transformer(tokens, length, C, width=width, layers=recipe.hidden_layers)
+    if recipe.model == "mlp":
+        mlp = MLP(
+            inputs[0].numel(),
+            C,
+            width=width,
+            hidden_layers=recipe.hidden_layers,
+            initialization=recipe.initialization,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        if inputs.dtype == torch.uint8:
+            mlp.body = nn.Sequential(_pixels(recipe, inputs), nn.Flatten(), *mlp.body)
+        return mlp
+    channels, side = inputs.shape[1:3]
+    if recipe.model == "cnn":
+        return cnn(channels, C, width=width, pixels=_pixels(recipe, inputs), side=side)
+    if recipe.model == "resnet18":
+        return resnet18(channels, C, width=width, pixels=_pixels(recipe, inputs))
+    if recipe.model in ("vgg16", "vgg16-bn"):
+        pixels = _pixels(recipe, inputs, border=max(0, 32 - side) // 2)  # it halves 32 five times
+        return vgg16(channels, C, width=width, pixels=pixels, batch_norm=recipe.model != "vgg16")
+    known = "mlp, cnn, resnet18, vgg16, vgg16-bn, transformer"
+    raise ValueError(f"model must be one of {known}, got {recipe.model!r}")
+
+
+def loss_function(recipe: Recipe):
+    """(outputs (n, C), targets (n, C)) to the mean loss. One-hot targets give the classes."""
+    if recipe.loss == "mse":
+        return mse_loss
+    if recipe.loss == "cross-entropy":
+        return lambda outputs, targets: cross_entropy(outputs, targets.argmax(dim=1))
+    raise ValueError(f"loss must be 'mse' or 'cross-entropy', got {recipe.loss!r}")
+
+
+def optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """The recipe's optimizer of the parameters that are trained."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    # fused: one pass over the parameters, several times faster than the default on a CPU
+    common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, betas=(0.9, recipe.beta2), **common)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(parameters, momentum=recipe.momentum, **common)
+    raise ValueError(f"optimizer must be 'adam' or 'sgd', got {recipe.optimizer!r}")
+
+
+def learning_rate(recipe: Recipe, epoch: int) -> float:
+    """In epoch 1, 2, ...: a fifth of what it was after every `decay_every` epochs (Table 10)."""
+    decays = (epoch - 1) // recipe.decay_every if recipe.decay_every else 0
+    return recipe.learning_rate * 0.2**decays
+
+
+def from_json(recipe: dict) -> Recipe:
+    """The recipe that a record holds; what an older record does not mention has its default."""
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    if unknown := sorted(set(recipe) - known):
+        raise ValueError(f"this version knows no recipe with {', '.join(unknown)}")
+    return Recipe(**recipe)
+
+
+def _pixels(recipe: Recipe, pictures: Tensor, border: int = 0) -> Pixels:
+    if recipe.pixels == "unit":
+        return Pixels(border=border)
+    if recipe.pixels != "standardized":
+        raise ValueError(f"pixels must be 'unit' or 'standardized', got {recipe.pixels!r}")
+    if recipe.data.startswith("cifar"):
+        return Pixels(CIFAR_MEAN, CIFAR_STD, border=border)
+    unit = pictures.double() / 255
+    return Pixels((float(unit.mean()),), (float(unit.std()),), border=border)
+
+
+class _seeded:
+    """Within it, PyTorch's default initialization draws from `seed`; nobody else is disturbed."""
+
+    def __init__(self, seed: int):
+        self._fork, self._seed = torch.random.fork_rng(devices=[]), seed
+
+    def __enter__(self):
+        self._fork.__enter__()
+        torch.manual_seed(self._seed)
+
+    def __exit__(self, *error):
+        return self._fork.__exit__(*error)

@@ -1,0 +1,157 @@
+"""What a run will cost, before it starts: counted where it can be, measured where it cannot."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from richlib.lab import assemble
+from richlib.lab.augment import crop_and_flip
+from richlib.lab.data import LAYOUT
+from richlib.lab.experiments import Recipe, find
+from richlib.lab.tasks import Split
+
+TRAINING_SAMPLES = {"digits": 1400, "mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000}
+# Dense float32 products per second, with tensor cores (TF32) where the card has them: from the
+# makers' data sheets. Small networks reach a small part of that, and no step is faster than the
+# time it takes to start its kernels.
+PEAK = {"T4": 8.1e12, "L4": 60e12, "A100": 156e12, "H100": 495e12}
+UTILIZATION = 0.2
+SHORTEST_STEP = 2e-3  # seconds
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cost of one run.
+
+    parameters: all of the network's. flops: of training, without measurements. memory: bytes of
+    parameters, gradients, optimizer state, of what one step keeps for its backward pass, and of
+    the data set. minutes: by device; "here" is measured from a few steps, the others are flops
+    over `UTILIZATION` of `PEAK`, but at least `SHORTEST_STEP` a step.
+    """
+
+    name: str
+    tier: str
+    parameters: int
+    steps: int
+    flops: float
+    memory: int
+    minutes: dict[str, float]
+
+    def row(self) -> dict[str, str]:
+        """For a table."""
+        return {
+            "run": self.name,
+            "tier": self.tier,
+            "parameters": f"{self.parameters / 1e6:.2f} M",
+            "steps": f"{self.steps:,}",
+            "training PFLOP": f"{self.flops / 1e15:.3g}",
+            "memory": f"{self.memory / 2**30:.2f} GiB",
+        } | {device: _time(minutes) for device, minutes in self.minutes.items()}
+
+
+def plan(name: str, tier: str, *, measured_steps: int = 3) -> Plan:
+    """The plan of one run of "NAME/VARIANT"; no data set is needed. measured_steps: 0 for none."""
+    experiment, variant = find(name)
+    recipe = experiment.recipe(variant, tier)
+    samples = training_samples(recipe)
+    steps = recipe.epochs * -(-samples // recipe.batch_size)
+    batch = example(recipe, min(recipe.batch_size, samples))
+    model = assemble.network(recipe, batch, seed=0)
+    parameters = sum(p.numel() for p in model.parameters())
+    trained = parameters
+    flops = _flops(recipe, model, batch) * steps
+    if recipe.trained == "last-layer":
+        trained = sum(p.numel() for p in model.head.parameters())
+    moments = {"adam": 2, "sgd": int(recipe.momentum > 0)}[recipe.optimizer]
+    data = samples * batch.inputs[0].numel() * batch.inputs.element_size()
+    memory = 4 * (parameters + (1 + moments) * trained) + _kept(recipe, model, batch) + data
+    minutes = {}
+    if measured_steps:
+        minutes["here"] = _seconds_per_step(recipe, model, batch, measured_steps) * steps / 60
+    for device, peak in PEAK.items():
+        minutes[device] = max(flops / (UTILIZATION * peak), SHORTEST_STEP * steps) / 60
+    return Plan(name, tier, parameters, steps, flops, memory, minutes)
+
+
+def training_samples(recipe: Recipe) -> int:
+    """How many samples the recipe trains on."""
+    if recipe.data == "mod-97-division":
+        return 97 * 96 // 2
+    return recipe.samples or TRAINING_SAMPLES[recipe.data]
+
+
+def example(recipe: Recipe, n: int, seed: int = 0) -> Split:
+    """n random samples of the shapes and types that the recipe's network is trained on."""
+    generator = torch.Generator().manual_seed(seed)
+    if recipe.data == "mod-97-division":
+        shape, C, high = (4,), 97, 99
+    else:
+        shape, C = LAYOUT[recipe.data]
+        high = 256
+        shape = (1, *shape) if len(shape) == 2 else (shape[2], *shape[:2])
+    inputs = torch.randint(high, (n, *shape), generator=generator)
+    inputs[0] = high - 1  # so that the largest token is there
+    if recipe.data != "mod-97-division":
+        inputs = inputs.byte()
+    if recipe.encoding is not None:
+        inputs = inputs.flatten(1).float() / 255
+    labels = torch.arange(n) % C
+    targets = torch.nn.functional.one_hot(labels, C).float() / recipe.alpha
+    if recipe.scalar:
+        targets = labels[:, None].float() / recipe.alpha
+    return Split(inputs, targets, labels)
+
+
+def _flops(recipe: Recipe, model, batch: Split) -> int:
+    """Of one step."""
+    with FlopCounterMode(display=False) as counter:
+        _loss(recipe, model, batch).backward()
+    return counter.get_total_flops()
+
+
+def _kept(recipe: Recipe, model, batch: Split) -> int:
+    """Bytes that the forward pass of one step keeps for its backward pass."""
+    own = {p.data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        if tensor.data_ptr() not in own:
+            kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        _loss(recipe, model, batch)
+    return sum(kept.values())
+
+
+def _loss(recipe: Recipe, model, batch: Split):
+    if recipe.trained == "last-layer":
+        # The features are computed once, before training: a step is the head's.
+        outputs = model.head(torch.zeros(len(batch), model.head.in_features))
+    else:
+        outputs = model(batch.inputs)
+    return assemble.loss_function(recipe)(outputs, batch.targets)
+
+
+def _seconds_per_step(recipe: Recipe, model, batch: Split, count: int) -> float:
+    """The median of a few steps as `train` takes them, after one to warm up."""
+    optimizer = assemble.optimizer(recipe, model)
+    times = []
+    for step in range(count + 1):
+        start = time.perf_counter()
+        inputs = batch.inputs
+        if recipe.augmented:
+            inputs = crop_and_flip(inputs, torch.Generator().manual_seed(step))
+        optimizer.zero_grad(set_to_none=False)
+        _loss(recipe, model, Split(inputs, batch.targets, batch.labels)).backward()
+        optimizer.step()
+        times.append(time.perf_counter() - start)
+    return sorted(times[1:])[count // 2]
+
+
+def _time(minutes: float) -> str:
+    if minutes < 1:
+        return "< 1 min"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,44 @@
+"""Plans: counted figures agree with counts by hand."""
+
+import pytest
+
+from richlib.lab.experiments import EXPERIMENTS
+from richlib.lab.plan import PEAK, SHORTEST_STEP, UTILIZATION, example, plan, training_samples
+
+
+def test_the_mlp_by_hand():
+    """784 → 1024 → 1024 → 1024 → 10, batches of 128 (the last one counted as full)."""
+    found = plan("encoded-labels/full", "paper", measured_steps=0)
+    layers = ((784, 1024), (1024, 1024), (1024, 1024), (1024, 10))
+    assert found.parameters == sum(a * b + b for a, b in layers)
+    assert found.steps == 100 * 469
+    # Forward 2·n·a·b; backward as much for the weights, and for the inputs of all but the first.
+    step = sum(2 * 128 * a * b * (2 if a == 784 else 3) for a, b in layers)
+    assert found.flops == pytest.approx(step * found.steps, rel=1e-6)
+    weights, data = 4 * 4 * found.parameters, 60_000 * 784 * 4  # θ, gradient, two moments
+    assert weights + data < found.memory < weights + data + 128 * 4 * 4 * 5000
+    peak = found.flops / (UTILIZATION * PEAK["T4"])
+    assert found.minutes["T4"] == pytest.approx(max(peak, SHORTEST_STEP * found.steps) / 60)
+
+
+def test_last_layer_training_costs_the_last_layer():
+    found = plan("encoded-labels/last-layer", "paper", measured_steps=0)
+    assert found.flops == pytest.approx(2 * 2 * 128 * 1024 * 10 * found.steps, rel=1e-6)
+
+
+def test_this_machine_is_measured():
+    found = plan("target-downscaling/alpha-2", "pocket", measured_steps=2)
+    assert found.minutes["here"] > 0
+    assert set(found.row()) >= {"run", "tier", "parameters", "memory", "here", "T4", "H100"}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_examples_are_like_the_data(name):
+    experiment = EXPERIMENTS[name]
+    recipe = experiment.recipe(next(iter(experiment.variants)), "paper")
+    split = example(recipe, 4)
+    assert len(split) == 4 and split.targets.shape == (
+        4,
+        1 if recipe.scalar else split.targets.shape[1],
+    )
+    assert training_samples(recipe) > 0
