@@ -2,7 +2,7 @@
 # The first run creates .venv; later runs reuse it until a dependency changes.
 
 PYTHON ?= python3
-EXTRAS := lab,test,book
+EXTRAS := lab,sweep,test,book
 BIN := .venv/bin
 
 # Notebooks run in the kernel of .venv, whatever else is installed for the user.

@@ -2,7 +2,7 @@
 features, and what gradient flow teaches it first.
 
 A linear model Σ_k w_k Φ_k(x) is, in the eigenfunctions e_k of its kernel operator T, a sum of modes
-θ_k √ρ_k e_k(x). Both biases favour modes of large eigenvalue ρ_k: the solution of minimum norm,
+θ_k √ρ_k e_k(x). Both biases favor modes of large eigenvalue ρ_k: the solution of minimum norm,
 because it pays less weight for them (C.2), and gradient flow, because they converge first (C.3).
 
 Learnability and generalization error are the eigenlearning theory of Simon et al. (2023), exact for

@@ -265,7 +265,7 @@ class Moments:
 
     @property
     def second_moment(self) -> Tensor:
-        """E[ZZᵀ] of the joint samples Z = [Φ, F], uncentred, shape (p + C, p + C)."""
+        """E[ZZᵀ] of the joint samples Z = [Φ, F], uncentered, shape (p + C, p + C)."""
         return self.covariance + torch.outer(self.mean, self.mean)
 
     def class_statistics(self) -> ClassStatistics:

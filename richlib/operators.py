@@ -1,4 +1,4 @@
-"""Operators on functions over the samples: T (Eq. 1), T_MP (Definition 1), centring, CKA (Eq. 7).
+"""Operators on functions over the samples: T (Eq. 1), T_MP (Definition 1), centering, CKA (Eq. 7).
 
 A function is the vector of its values on the n samples, inner products are means over them:
 ⟨f|g⟩ = (1/n) Σ f(x_i) g(x_i). Every operator here is a sum of outer products Σ_k |g_k⟩⟨g_k|, kept
@@ -119,10 +119,10 @@ def orthonormal_basis(functions, *, rtol: float = 1e-6) -> Tensor:
 
 
 def cka(X, Y) -> float:
-    """Centred kernel alignment (Eq. 7) in [0, 1] of two sets of features or two operators.
+    """Centered kernel alignment (Eq. 7) in [0, 1] of two sets of features or two operators.
 
     X and Y are feature matrices (n, p1) and (n, p2) on the same samples, compared by their linear
-    kernels, or `Operator`s. 1 where the centred operators are proportional, 0 where they are
+    kernels, or `Operator`s. 1 where the centered operators are proportional, 0 where they are
     orthogonal. Unchanged by rotation, isotropic scaling and shift of the features. Raises
     ValueError where one of them is constant over the samples.
 

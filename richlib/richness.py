@@ -46,9 +46,9 @@ def dlr(features, outputs, *, estimator: str = "projection", rtol: float = 1e-6)
     value is exact up to float64 rounding, whatever the floating dtype of the input.
 
     estimator: what the features are compared with.
-        "projection"           the orthogonal projection onto the span of the outputs, centred
+        "projection"           the orthogonal projection onto the span of the outputs, centered
                                afterwards: Definition 1 of the paper as written.
-        "centered-projection"  the projection onto the span of the centred outputs. It reads
+        "centered-projection"  the projection onto the span of the centered outputs. It reads
                                1 − √((C−1)/C) too high where the outputs sum to a near-constant.
         "gram"                 the outputs' own Gram operator (Appendix E.1): it equals the
                                projection only where the outputs are isotropic.
@@ -88,7 +88,7 @@ def richness(features, outputs, *, estimator="projection", rtol: float = 1e-6) -
 def richness_of_moments(moments: Moments, *, estimator: str, rtol: float) -> Richness:
     """D_LR from joint moments: all it needs is in the mean and the covariances.
 
-    With M = E[FFᵀ], K = cov(F, Φ), S_F = cov(F) and S_Φ = cov(Φ), and c the centring of Eq. 7:
+    With M = E[FFᵀ], K = cov(F, Φ), S_F = cov(F) and S_Φ = cov(Φ), and c the centering of Eq. 7:
     Tr(c(T)c(P)) = Tr(M⁺KKᵀ), ‖c(P)‖² = Tr((M⁺S_F)²) and ‖c(T)‖ = ‖S_Φ‖.
     """
     if estimator not in ESTIMATORS:

@@ -1,4 +1,4 @@
-"""Figures of the book: one style, one colour for rich and one for lazy, everywhere."""
+"""Figures of the book: one style, one color for rich and one for lazy, everywhere."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -10,7 +10,7 @@ from matplotlib.ticker import NullFormatter
 
 from richlib.frames import Frames as Frames
 
-# From the palette of Okabe and Ito (2008), told apart by the colour-blind, in print and in grey.
+# From the palette of Okabe and Ito (2008), told apart by the color-blind, in print and in gray.
 RICH, LAZY, INK = "#D55E00", "#0072B2", "#333333"
 COLORS = {"rich": RICH, "lazy": LAZY}
 

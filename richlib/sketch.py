@@ -55,7 +55,7 @@ def sketched_dlr(
     mean = Φ.mean(dim=0, dtype=torch.float64)  # (p,)
     F = F.double()
     W = whitening(F.T @ F / n, rtol)  # (C, rank)
-    b = (F - F.mean(dim=0)) @ W  # (n, rank), the centred basis of the learned space
+    b = (F - F.mean(dim=0)) @ W  # (n, rank), the centered basis of the learned space
     G = torch.randn(p, probes, generator=generator, dtype=torch.float64).to(Φ.device)
     products = torch.zeros(p, probes + W.shape[1], dtype=torch.float64, device=Φ.device)
     for rows, basis in zip(Φ.split(4096), b.split(4096), strict=True):

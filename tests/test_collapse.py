@@ -106,7 +106,7 @@ def test_statistics_and_measures_equal_the_definitions(K, p, seed):
 
 def test_the_global_mean_does_not_weigh_classes_by_their_samples():
     stats = ClassStatistics.of([[0.0], [0.0], [0.0], [4.0]], [0, 0, 0, 1])
-    assert stats.centred_means.tolist() == [[-2.0], [2.0]]
+    assert stats.centered_means.tolist() == [[-2.0], [2.0]]
     assert stats.between.tolist() == [[4.0]]
 
 
@@ -195,7 +195,7 @@ def test_nc3_equals_the_definitions(rng):
 
 def test_nc3_by_class_ignores_lengths_and_frobenius_does_not():
     features, labels, _ = draw(3, 5, seed=2)
-    M = ClassStatistics.of(features, labels).centred_means
+    M = ClassStatistics.of(features, labels).centered_means
     aligned = nc3(features, labels, 3 * M)
     assert aligned.frobenius == pytest.approx(0, abs=1e-12)
     assert aligned.by_class.max() == pytest.approx(0, abs=1e-12)
@@ -326,7 +326,7 @@ def shifted_features():
     return features + features[0], outputs, labels
 
 
-def centred_features():
+def centered_features():
     outputs, labels = balanced()
     features = mp_features(outputs)
     return features - features.mean(dim=0), outputs, labels
@@ -360,7 +360,7 @@ def hidden_scatter():
         (uneven_means, "T is T_MP", False, False, True, False),
         (shifted_features, "T is T_MP", False, False, True, True),
         (hidden_scatter, "T is T_MP", True, True, True, True),
-        (centred_features, "a1, a2 positive", True, True, True, True),
+        (centered_features, "a1, a2 positive", True, True, True, True),
     ],
 )
 def test_a_broken_premise_is_named_and_its_equations_fail(
@@ -386,9 +386,9 @@ def test_premises_are_measured():
     features, outputs, labels = noisy_outputs()
     gap = check_lemma_1(features, outputs, labels).premises["indicator outputs"]
     assert gap == pytest.approx(float((outputs - torch.eye(4)[labels]).abs().max()))
-    centred = check_lemma_1(*centred_features())
-    assert (centred.a1, centred.a2) == pytest.approx((-2.5, 2.5))
-    assert centred.premises["a1, a2 positive"] == pytest.approx(1)
+    centered = check_lemma_1(*centered_features())
+    assert (centered.a1, centered.a2) == pytest.approx((-2.5, 2.5))
+    assert centered.premises["a1, a2 positive"] == pytest.approx(1)
 
 
 def test_the_lemma_needs_the_operator_itself_where_d_lr_needs_it_up_to_the_constant():

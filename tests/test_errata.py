@@ -60,7 +60,7 @@ def test_the_three_estimators_differ():
     assert richlib.dlr(outputs, stretched, estimator="gram") > 0.2
 
 
-def test_a_constant_sum_lifts_the_centred_projection():
+def test_a_constant_sum_lifts_the_centered_projection():
     C = 10
     outputs, _ = indicators(C, each=30)
     outputs = outputs + 1e-3 * normal(*outputs.shape)  # sums to 1 ± 0.003, as trained networks do
@@ -83,7 +83,7 @@ def test_without_1_over_n_eigenvalues_grow(network):
     assert inner(e, e).item() == pytest.approx(1 / n)  # not 1
 
 
-def test_the_spectrum_is_uncentred(network):
+def test_the_spectrum_is_uncentered(network):
     features = torch.tensor(network[0])
     ρ = richlib.Eigenfunctions.fit(features).eigenvalues
     kernel = np.linalg.eigvalsh(reference.kernel(network[0]))[::-1]

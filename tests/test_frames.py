@@ -62,7 +62,7 @@ def test_every_frame_is_there_with_its_label_and_alt_text():
 
 
 def test_pictures_are_what_was_drawn():
-    """Fewer colours, but black, white and the lines are where they were."""
+    """Fewer colors, but black, white and the lines are where they were."""
     seen = pictures(frames()._repr_html_())[3]
     drawn = io.BytesIO()
     figure(3).savefig(drawn, dpi=160)
@@ -71,7 +71,7 @@ def test_pictures_are_what_was_drawn():
     got = np.asarray(seen, dtype=float)
     assert got.shape == expected.shape
     assert (got[expected.min(2) == 255] == 255).all()  # a white page stays white
-    # 64 colours for a few hundred shades of edges: a mean error of a grey level or so.
+    # 64 colors for a few hundred shades of edges: a mean error of a gray level or so.
     assert np.abs(got - expected).mean() < 1
 
 

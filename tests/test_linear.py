@@ -336,16 +336,16 @@ def points():
     return np.array([0.07, 0.31, 0.48, 0.85]), np.array([[0.8], [-0.5], [1.0], [0.3]])
 
 
-@pytest.mark.parametrize("alpha, favoured", [(-4.0, slice(0, 4)), (4.0, slice(6, 10))])
-def test_figure_7_each_model_fits_with_its_large_features(points, alpha, favoured):
+@pytest.mark.parametrize("alpha, favored", [(-4.0, slice(0, 4)), (4.0, slice(6, 10))])
+def test_figure_7_each_model_fits_with_its_large_features(points, alpha, favored):
     x, y = points
     w = minimum_norm_interpolation(sines(x, alpha), y)  # (10, 1)
     np.testing.assert_allclose(sines(x, alpha) @ w.numpy(), y, atol=1e-9)
     power = (w.squeeze() * torch.arange(1, 11.0, dtype=torch.float64) ** alpha) ** 2
-    assert power[favoured].sum() > 0.9 * power.sum()
+    assert power[favored].sum() > 0.9 * power.sum()
     # So says the theory: four samples teach about four modes, those of large eigenvalue.
     L = learnability(power_law(10, -2 * alpha), n=4)
-    assert L[favoured].sum() > 0.75 * 4
+    assert L[favored].sum() > 0.75 * 4
 
 
 @pytest.mark.parametrize("alpha", [-4.0, 4.0])

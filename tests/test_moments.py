@@ -59,8 +59,8 @@ def test_class_statistics_are_numpys():
     statistics = Moments.of(features, outputs, labels, num_classes=3).class_statistics()
     means = np.stack([features[labels == k].mean(0) for k in range(3)])
     np.testing.assert_allclose(statistics.means, means, atol=1e-12)
-    centred = features - means[labels]
-    np.testing.assert_allclose(statistics.within, 3 * centred.T @ centred / 120, atol=1e-11)
+    centered = features - means[labels]
+    np.testing.assert_allclose(statistics.within, 3 * centered.T @ centered / 120, atol=1e-11)
     assert statistics.counts.tolist() == np.bincount(labels).tolist()
 
 
@@ -75,8 +75,8 @@ def test_collapsed_classes_keep_their_digits():
         moments.update(features[batch], features[batch, :1], labels[batch])
     exact = features.astype(float)
     means = np.stack([exact[labels == k].mean(0) for k in range(3)])
-    centred = exact - means[labels]
-    within = 3 * centred.T @ centred / 300
+    centered = exact - means[labels]
+    within = 3 * centered.T @ centered / 300
     np.testing.assert_allclose(moments.class_statistics().within, within, rtol=1e-5, atol=1e-18)
 
 

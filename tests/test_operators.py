@@ -61,8 +61,8 @@ def test_operator_applies_as_its_matrix(rng, network):
     u = rng.normal(size=(120, 2))
     np.testing.assert_allclose(T(u), reference.kernel(features) @ u, atol=1e-12)
     np.testing.assert_allclose(T(u[:, 0]), reference.kernel(features) @ u[:, 0], atol=1e-12)
-    centred = reference.centre(reference.kernel(features))
-    np.testing.assert_allclose(T.centered()(u), centred @ u, atol=1e-12)
+    centered = reference.centre(reference.kernel(features))
+    np.testing.assert_allclose(T.centered()(u), centered @ u, atol=1e-12)
     assert T.norm() == pytest.approx(np.linalg.norm(reference.kernel(features)), rel=1e-12)
     with pytest.raises(ValueError, match="120 samples"):
         T(u[:50])

@@ -67,7 +67,7 @@ def test_invariances(n, p, C, seed):
 
 
 @pytest.mark.parametrize("C", [2, 10, 100])
-def test_rank_floor_of_the_centred_span(C):
+def test_rank_floor_of_the_centered_span(C):
     """Perfectly collapsed features whose outputs sum to one up to 1e-3 (a trained classifier)."""
     labels = torch.arange(C).repeat(20)
     features = torch.eye(C, dtype=torch.float64)[labels]

@@ -22,7 +22,7 @@ def test_eigenvalues_are_those_of_the_kernel(network):
     np.testing.assert_allclose(e.eigenvalues, expected[: len(e.eigenvalues)], atol=1e-10)
 
 
-def test_centred_features_give_pca(rng):
+def test_centered_features_give_pca(rng):
     features = rng.normal(size=(200, 5)) @ rng.normal(size=(5, 5))
     features -= features.mean(0)
     pca = PCA(whiten=True).fit(features)

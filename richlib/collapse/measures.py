@@ -41,14 +41,14 @@ class ClassStatistics:
         return cls(counts, means, R.T @ R)
 
     @property
-    def centred_means(self) -> Tensor:
+    def centered_means(self) -> Tensor:
         """μ_c − μ̄, shape (K, p)."""
         return self.means - self.means.mean(dim=0)
 
     @property
     def between(self) -> Tensor:
         """Σ_b of Eq. 34, shape (p, p): normalized by 1/K (Proposition 1 writes it without)."""
-        M = self.centred_means  # (K, p)
+        M = self.centered_means  # (K, p)
         return M.T @ M / len(M)
 
     def nc1(self, ridge: float = 0.0) -> float:
@@ -101,14 +101,14 @@ class ClassStatistics:
 
     def _whitening(self) -> Tensor:
         """W (p, rank) with WWᵀ = Σ_b⁺."""
-        M = self.centred_means / len(self.means) ** 0.5  # (K, p), Σ_b = MᵀM
+        M = self.centered_means / len(self.means) ** 0.5  # (K, p), Σ_b = MᵀM
         _, s, Vᵀ = torch.linalg.svd(M, full_matrices=False)
         kept = s > _ROUNDING * self._amplitude
         return Vᵀ[kept].T / s[kept]
 
     def _resolved_means(self) -> Tensor:
         """μ_c − μ̄ (K, p); exactly 0, with a warning, where the two coincide up to rounding."""
-        M = self.centred_means
+        M = self.centered_means
         lost = M.norm(dim=1) <= _ROUNDING * self._amplitude  # (K,)
         if lost.any():
             classes = lost.nonzero().flatten().tolist()

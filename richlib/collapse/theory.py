@@ -63,7 +63,7 @@ def check_lemma_1(features, outputs, labels, *, tolerance: float = 1e-6) -> Chec
     """
 
     def sides(Φ, F, stats, a2):
-        return Φ @ stats.centred_means.T, a2 * (F.shape[1] * F - 1)  # (n, C) each
+        return Φ @ stats.centered_means.T, a2 * (F.shape[1] * F - 1)  # (n, C) each
 
     return _check("Lemma 1", sides, features, outputs, labels, tolerance)
 
@@ -79,7 +79,7 @@ def check_corollary_1(features, outputs, labels, *, tolerance: float = 1e-6) -> 
 
     def sides(Φ, F, stats, a2):
         C, μ = len(stats.means), stats.means  # (C, p)
-        return μ @ stats.centred_means.T, a2 * (C * torch.eye(C).to(μ) - 1)
+        return μ @ stats.centered_means.T, a2 * (C * torch.eye(C).to(μ) - 1)
 
     return _check("Corollary 1", sides, features, outputs, labels, tolerance)
 
@@ -116,7 +116,7 @@ def check_proposition_2(features, outputs, labels, *, tolerance: float = 1e-6) -
     """
 
     def sides(Φ, F, stats, a2):
-        C, M = len(stats.means), stats.centred_means  # (C, p)
+        C, M = len(stats.means), stats.centered_means  # (C, p)
         return M @ M.T, C * a2 * (torch.eye(C).to(M) - 1 / C)
 
     return _check("Proposition 2", sides, features, outputs, labels, tolerance)

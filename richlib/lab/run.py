@@ -239,7 +239,7 @@ def _performance(recipe: Recipe, outputs: Tensor, split: Split) -> dict[str, flo
     if outputs.shape[1] > 1:
         correct = outputs.argmax(dim=1) == split.labels
     else:
-        # A label's neighbours are a constant step of the target away (Fig. 10: ± half a step).
+        # A label's neighbors are a constant step of the target away (Fig. 10: ± half a step).
         step = _label_step(split)
         correct = (outputs - split.targets).abs()[:, 0] < step / 2
     return {"accuracy": float(correct.double().mean()), "loss": float(loss)}

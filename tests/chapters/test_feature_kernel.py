@@ -32,7 +32,7 @@ def overlap(features):
 
 
 def participation(features):
-    """(Σλ)² / Σλ² of the eigenvalues of the centred covariance, written out."""
+    """(Σλ)² / Σλ² of the eigenvalues of the centered covariance, written out."""
     λ = np.linalg.eigvalsh(np.cov(np.asarray(features, dtype=float).T, bias=True))
     return λ.sum() ** 2 / (λ**2).sum()
 
@@ -116,11 +116,11 @@ def test_a_wide_relu_layer_puts_a_third_of_its_power_on_the_constant():
     assert float(share) == pytest.approx(1 / math.pi, abs=0.01)  # a mean over 4000 samples
 
 
-def digits(centred=False):
+def digits(centered=False):
     dataset = data.load("digits")
     inputs = torch.from_numpy(dataset.x_train).flatten(1).float() / 255
     labels = torch.from_numpy(dataset.y_train)
-    inputs = inputs - inputs.mean(dim=0) if centred else inputs
+    inputs = inputs - inputs.mean(dim=0) if centered else inputs
     return tasks.Split(inputs, one_hot(labels, 10) * 3.0, labels)
 
 
@@ -136,10 +136,10 @@ def fit(model, samples, epochs, measure, batch_size=128):
     return train(model, samples, **options, seed=0, measure=measure)
 
 
-@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("centered", [False, True])
 @pytest.mark.parametrize("initialization", ["lecun-normal", "torch-default"])
-def test_the_constant_comes_first_on_wide_networks_before_training(initialization, centred):
-    samples = digits(centred)
+def test_the_constant_comes_first_on_wide_networks_before_training(initialization, centered):
+    samples = digits(centered)
     for seed in range(3):
         features, _ = activations(network(192, initialization, seed=seed), samples)
         assert overlap(features) > 0.95  # the paper's figure (D.2)
@@ -152,10 +152,10 @@ def test_he_initialization_changes_no_eigenfunction():
 
 
 @pytest.mark.parametrize(
-    "width, centred, low, high", [(192, False, 0.95, 1), (24, True, 0.5, 0.95)]
+    "width, centered, low, high", [(192, False, 0.95, 1), (24, True, 0.5, 0.95)]
 )
-def test_the_constant_in_training_holds_wide_and_fails_narrow(width, centred, low, high):
-    samples, model = digits(centred), network(width, "lecun-normal")
+def test_the_constant_in_training_holds_wide_and_fails_narrow(width, centered, low, high):
+    samples, model = digits(centered), network(width, "lecun-normal")
     curves = fit(model, samples, 4, lambda: {"overlap": overlap(activations(model, samples)[0])})
     assert low < min(curves["overlap"]) < high
 
@@ -195,7 +195,7 @@ def test_perfectly_rich_on_classes_has_it_first_for_any_a1():
         assert abs(float(e[:, 0].mean())) == pytest.approx(1, abs=1e-9)
 
 
-def test_eigenvalues_of_the_centred_operator_interlace(x):
+def test_eigenvalues_of_the_centered_operator_interlace(x):
     generator = torch.Generator().manual_seed(0)
     features = relu(torch.randn(50, 8, dtype=torch.float64, generator=generator) + 0.3)
     T = richlib.feature_kernel_operator(features)
@@ -219,7 +219,7 @@ def published():
 def test_published_values(published):
     X, Y = published
     assert richlib.cka(X, Y) == pytest.approx(0.55761, abs=5e-6)
-    # The published R²_CCA takes its bases without centring; 5e-6 is half of its last digit.
+    # The published R²_CCA takes its bases without centering; 5e-6 is half of its last digit.
     bases = [np.linalg.qr(Z)[0] for Z in (X, Y)]
     assert np.linalg.norm(bases[0].T @ bases[1]) ** 2 / 10 == pytest.approx(0.54312, abs=5e-6)
 

@@ -197,7 +197,7 @@ CASES = {
     "strengths": (F * torch.tensor([1.0, 2.0, 3.0, 4.0]), F, ["T is T_MP"], "0010"),
     "shift": (Φ + Φ[0], F, ["T is T_MP"], "0011"),
     "hidden": (torch.cat([Φ, hidden_scatter()], dim=1), F, ["T is T_MP"], "1111"),
-    "centred": (Φ - Φ.mean(dim=0), F, ["a1, a2 positive"], "1111"),
+    "centered": (Φ - Φ.mean(dim=0), F, ["a1, a2 positive"], "1111"),
 }
 
 
@@ -256,8 +256,8 @@ def test_d_lr_vanishes_exactly_for_points_on_a_simplex():
     """The chapter's equivalence, in both directions, and away from it."""
     shifted = CASES["shift"][0]
     assert dlr(shifted, F) < 1e-10
-    centred = shifted - shifted.mean(dim=0)
-    assert equal(centred @ class_means(centred).T, a2 * G)  # the centred Lemma 1
+    centered = shifted - shifted.mean(dim=0)
+    assert equal(centered @ class_means(centered).T, a2 * G)  # the centered Lemma 1
     turn, _ = torch.linalg.qr(normal(p, p))
     corners = 3 * (I - 1 / C) @ turn[:C] + normal(1, p)
     assert dlr(corners[LABELS], F) < 1e-10

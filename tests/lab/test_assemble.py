@@ -86,11 +86,11 @@ def test_standardized_pictures_have_mean_0_and_variance_1():
 def test_cifar_is_standardized_with_the_papers_constants():
     recipe = EXPERIMENTS["samples"].paper
     pixels = assemble.network(recipe, example(recipe, 2), seed=0).body.pixels
-    grey = torch.full((1, 3, 1, 1), 128, dtype=torch.uint8)
+    gray = torch.full((1, 3, 1, 1), 128, dtype=torch.uint8)
     expected = (128 / 255 - torch.tensor([0.4914, 0.4822, 0.4465])) / torch.tensor(
         [0.2023, 0.1994, 0.2010]
     )
-    torch.testing.assert_close(pixels(grey).flatten(), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(pixels(gray).flatten(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_recipe_from_a_record():
@@ -98,5 +98,5 @@ def test_a_recipe_from_a_record():
     assert assemble.from_json(content) == RECIPE
     del content["scalar"]  # an older record does not know of it
     assert assemble.from_json(content) == RECIPE
-    with pytest.raises(ValueError, match="no recipe with colour"):
-        assemble.from_json(content | {"colour": "red"})
+    with pytest.raises(ValueError, match="no recipe with color"):
+        assemble.from_json(content | {"color": "red"})

@@ -1,0 +1,63 @@
+"""Bold words of the chapters lead to the glossary."""
+
+import re
+from pathlib import Path
+
+import glossary_links  # book/_ext/glossary_links.py
+import pytest
+from docutils import nodes
+
+import notebooks as tool  # tools/notebooks.py
+
+ROOT = Path(__file__).resolve().parent.parent
+GLOSSARY = {"feature map": ("book/notation", "term-feature-map")}
+
+
+@pytest.mark.parametrize("word", ["feature map", "Feature maps", "feature\nmap", " feature map."])
+def test_a_word_is_found_in_any_form(word):
+    assert glossary_links.find(word, GLOSSARY) == GLOSSARY["feature map"]
+
+
+@pytest.mark.parametrize("word", ["feature", "map", "feature mapping", ""])
+def test_other_words_are_not(word):
+    assert glossary_links.find(word, GLOSSARY) is None
+
+
+class App:
+    """What the extension sees of Sphinx."""
+
+    class env:
+        @staticmethod
+        def get_domain(name):
+            return type("Domain", (), {"objects": {("term", "Feature map"): ("book/n", "term-f")}})
+
+    class builder:
+        @staticmethod
+        def get_relative_uri(source, target):
+            return f"../{target}.html"
+
+
+def test_bold_terms_of_a_chapter_are_linked_and_nothing_else():
+    doctree = nodes.paragraph()
+    for kind, text in (
+        (nodes.strong, "feature map"),
+        (nodes.strong, "other"),
+        (nodes.emphasis, ""),
+    ):
+        doctree += kind("", text)
+    for docname, expected in (("book/intro", []), ("notebooks/a", ["../book/n.html#term-f"])):
+        glossary_links.link_terms(App, doctree, docname)
+        assert [r["refuri"] for r in doctree.findall(nodes.reference)] == expected
+    assert doctree.astext().split() == ["feature", "mapother"]  # the words themselves stay
+
+
+def test_every_chapter_of_the_foundations_has_a_term_in_the_glossary():
+    page = (ROOT / "book" / "notation.md").read_text("utf-8")
+    block = page[page.index("```{glossary}") :]
+    words = re.findall(r"^(\S.*)\n(?= {2,}\S)", block, re.M)
+    glossary = {word.lower(): ("book/notation", word) for word in words}
+    for path in (ROOT / "notebooks" / "foundations").glob("*.ipynb"):
+        cells = tool.read(path.read_text("utf-8")).cells
+        text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        bold = re.findall(r"\*\*(.+?)\*\*", text)
+        assert any(glossary_links.find(word, glossary) for word in bold), path.name
