@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import richlib
 from richlib import collapse, spectrum
-from richlib.lab import claims, records
+from richlib.lab import records
 from richlib.lab.models import MLP
 from richlib.lab.toys import power_law_features, sine_features
 
@@ -454,7 +454,9 @@ def test_the_spread_of_the_norm_in_table_6():
         fan = [(784, width), (width, width), (width, width), (width, 10)]
         mean = sum(gain * b for _, b in fan)
         spread = math.sqrt(sum(2 * gain**2 * b / a for a, b in fan))  # of Gaussian weights
-        assert mean == pytest.approx(3.1e3, rel=0.01) and spread < 6
+        assert mean == pytest.approx(3.1e3, rel=0.01)
+        # Uniform weights have √(2/5) of it: 0.05 to 0.11%, several times the 0.011% of either cell.
+        assert 5e-4 < 0.4**0.5 * spread / mean and spread / mean < 1.5e-3
 
 
 TABLES_6_AND_7 = [  # NC1, Tr Σ_W
@@ -488,15 +490,6 @@ def test_training_and_test_samples_differ():
     for variant, factor in (("full", 2), ("last-layer", 1.05)):
         for record in records.load("encoded-labels", variant, "paper"):
             assert record.metrics["dlr_test"] > factor * record.metrics["dlr_train"]
-
-
-def test_the_rich_network_reads_the_code():
-    full, last = (records.load("encoded-labels", v, "paper") for v in ("full", "last-layer"))
-    for rich, lazy in zip(full, last, strict=True):
-        assert rich.metrics["dlr_train"] < lazy.metrics["dlr_train"]
-        assert rich.metrics["accuracy_test"] < 0.15 < 0.6 < lazy.metrics["accuracy_test"]
-    figures = {(c.variant, c.metric): c.value for c in claims.TABLE_5}
-    assert figures["full", "accuracy_test"] < figures["last-layer", "accuracy_test"]
 
 
 # The page

@@ -1,7 +1,7 @@
-"""Words in bold in a chapter become links to the glossary, if they are in it.
+"""What the page of a chapter has over its notebook, which is portable Markdown and Python.
 
-Chapters are portable Markdown, which has no way to say so; they set a term in bold where they
-introduce it.
+Words in bold become links to the glossary, if they are in it: chapters set a term in bold where
+they introduce it. Markers that only the tests need are left out of the code.
 """
 
 from docutils import nodes
@@ -34,6 +34,21 @@ def link_terms(app, doctree, docname):
             strong += reference
 
 
+MARKER = "# NBVAL_CHECK_OUTPUT\n"
+
+
+def remove_markers(app, doctree):
+    """Take the tests' marker out of the code that is shown."""
+    for block in doctree.findall(nodes.literal_block):
+        text = block.astext()
+        if MARKER in text:
+            # Sphinx highlights a block only if its source is its text.
+            block.rawsource = text.replace(MARKER, "")
+            block.children = []
+            block += nodes.Text(block.rawsource)
+
+
 def setup(app):
+    app.connect("doctree-read", remove_markers)
     app.connect("doctree-resolved", link_terms)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

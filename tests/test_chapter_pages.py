@@ -1,9 +1,9 @@
-"""Bold words of the chapters lead to the glossary."""
+"""Pages of chapters: bold words lead to the glossary, markers of the tests are not shown."""
 
 import re
 from pathlib import Path
 
-import glossary_links  # book/_ext/glossary_links.py
+import chapter_pages  # book/_ext/chapter_pages.py
 import pytest
 from docutils import nodes
 
@@ -15,12 +15,12 @@ GLOSSARY = {"feature map": ("book/notation", "term-feature-map")}
 
 @pytest.mark.parametrize("word", ["feature map", "Feature maps", "feature\nmap", " feature map."])
 def test_a_word_is_found_in_any_form(word):
-    assert glossary_links.find(word, GLOSSARY) == GLOSSARY["feature map"]
+    assert chapter_pages.find(word, GLOSSARY) == GLOSSARY["feature map"]
 
 
 @pytest.mark.parametrize("word", ["feature", "map", "feature mapping", ""])
 def test_other_words_are_not(word):
-    assert glossary_links.find(word, GLOSSARY) is None
+    assert chapter_pages.find(word, GLOSSARY) is None
 
 
 class App:
@@ -46,7 +46,7 @@ def test_bold_terms_of_a_chapter_are_linked_and_nothing_else():
     ):
         doctree += kind("", text)
     for docname, expected in (("book/intro", []), ("notebooks/a", ["../book/n.html#term-f"])):
-        glossary_links.link_terms(App, doctree, docname)
+        chapter_pages.link_terms(App, doctree, docname)
         assert [r["refuri"] for r in doctree.findall(nodes.reference)] == expected
     assert doctree.astext().split() == ["feature", "mapother"]  # the words themselves stay
 
@@ -60,4 +60,14 @@ def test_every_chapter_of_the_foundations_has_a_term_in_the_glossary():
         cells = tool.read(path.read_text("utf-8")).cells
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         bold = re.findall(r"\*\*(.+?)\*\*", text)
-        assert any(glossary_links.find(word, glossary) for word in bold), path.name
+        assert any(chapter_pages.find(word, glossary) for word in bold), path.name
+
+
+def test_markers_are_not_shown_and_the_rest_is():
+    doctree = nodes.paragraph()
+    for text in ("# NBVAL_CHECK_OUTPUT\nprint(1)", "print(2)  # NBVAL"):
+        doctree += nodes.literal_block(text, text)
+    chapter_pages.remove_markers(None, doctree)
+    blocks = list(doctree.findall(nodes.literal_block))
+    assert [b.astext() for b in blocks] == ["print(1)", "print(2)  # NBVAL"]
+    assert all(b.rawsource == b.astext() for b in blocks)
