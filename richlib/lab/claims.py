@@ -107,9 +107,8 @@ def _columns(table: str, experiment: str, columns: dict[str, dict], rows: dict) 
     ]
 
 
-# Which samples the tables' metrics are measured on is not said. D_LR of Table 7 is that of our test
-# samples (its tens of per cent above the training samples' are those of an unseen sample); the
-# measures of neural collapse are about training samples by definition.
+# The tables do not say which samples their metrics are measured on. D_LR of Table 7 is compared on
+# test samples, where trial runs came near it (errata); the rest on training samples.
 TABLE_6 = _columns(
     "Table 6",
     "weight-decay-alone",
