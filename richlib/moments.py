@@ -25,7 +25,7 @@ class Moments:
 
     num_classes: keep class means as well; every update then needs labels.
     product_dtype: precision of the products with features, which are summed in float64 over
-        chunks of 4,096 samples. By default that of the input, at least float32, which moves D_LR by
+        chunks of 8,192 samples. By default that of the input, at least float32, which moves D_LR by
         less than 1e-6; torch.float64 where eigenvalues below 1e-7 of the largest matter, or outputs
         below 1e-5 of the largest. Products of outputs among themselves are in float64.
 

@@ -11,6 +11,8 @@ from richlib import collapse
 from richlib._checks import as_matrices
 from richlib.operators import cka
 
+RIDGE = 1e-4  # what the paper's tables add to Σ_b (H.2)
+
 
 def s_init(features_at_init, features) -> float:
     """S_init = CKA(K_init, K_learned) in [0, 1] (Section 4.1): 1 is lazy, the kernel is unchanged.
@@ -68,4 +70,4 @@ def nc1_with_ridge(features, labels) -> float:
     0.2500
     0.0001
     """
-    return collapse.nc1(features, labels, ridge=1e-4)
+    return collapse.nc1(features, labels, ridge=RIDGE)

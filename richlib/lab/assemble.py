@@ -1,6 +1,7 @@
 """From a recipe to the things it names: samples, network, loss, optimizer, learning rate."""
 
 import dataclasses
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -124,15 +125,9 @@ def _pixels(recipe: Recipe, pictures: Tensor, border: int = 0) -> Pixels:
     return Pixels((float(unit.mean()),), (float(unit.std()),), border=border)
 
 
-class _seeded:
+@contextmanager
+def _seeded(seed: int):
     """Within it, PyTorch's default initialization draws from `seed`; nobody else is disturbed."""
-
-    def __init__(self, seed: int):
-        self._fork, self._seed = torch.random.fork_rng(devices=[]), seed
-
-    def __enter__(self):
-        self._fork.__enter__()
-        torch.manual_seed(self._seed)
-
-    def __exit__(self, *error):
-        return self._fork.__exit__(*error)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

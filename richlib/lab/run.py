@@ -21,13 +21,11 @@ from richlib.lab.tasks import Split
 from richlib.lab.train import train
 from richlib.moments import Moments
 from richlib.richness import ESTIMATORS, effective_dimension
-from richlib.rivals import parameter_norm, s_init
+from richlib.rivals import RIDGE, parameter_norm, s_init
 from richlib.spectrum import Eigenfunctions
 
 # Curves are measured on at most this many samples of each split, final figures on all.
 PROBE = 10_000
-# The paper's tables divide Σ_W by the number of classes, and add this to Σ_b (H.2).
-RIDGE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -190,7 +188,7 @@ def _rivals(trained: Trained, Φ: Tensor) -> dict[str, float]:
     at_init = features(trained.initial, trained.train)
     classes = ClassStatistics.of(Φ, trained.train.labels)
     at_start = ClassStatistics.of(at_init, trained.train.labels)
-    K = len(classes.counts)
+    K = len(classes.counts)  # the paper's tables divide Σ_W by it
     return {
         "s_init_train_at_init": 1.0,
         "s_init_train": s_init(at_init, Φ),
