@@ -84,7 +84,8 @@ WEIGHT_DECAY_ALONE = Experiment(
     source="Table 1, Table 6",
     paper=dataclasses.replace(
         MNIST_MLP,
-        alpha=1.0,
+        width=512,
+        initialization="he-normal",
         optimizer="sgd",
         learning_rate=1e-6,
         momentum=0.0,
@@ -101,7 +102,20 @@ WEIGHT_DECAY_ALONE = Experiment(
 Tables 9 and 10 list it as "Table 2", with a weight decay of 1e-3. With that, 93,800 steps at a
 learning rate of 1e-6 would change ‖θ‖² by a factor exp(-2e-4), where Table 1 has 7e-9. Its factor
 needs learning rate × decay = 1e-4 a step: 100 at the stated learning rate. The lower tiers take
-ten times the learning rate for a tenth of the steps.""",
+ten times the learning rate for a tenth of the steps. Width and initialization are not given: these
+two fit the table's untrained column (see untrained-networks).""",
+)
+
+UNTRAINED_NETWORKS = Experiment(
+    name="untrained-networks",
+    source="Table 1, Table 6: the column of epoch 0",
+    paper=dataclasses.replace(WEIGHT_DECAY_ALONE.paper, epochs=0),
+    variants={
+        f"{width}-{initialization}": {"width": width, "initialization": initialization}
+        for initialization in ("lecun-normal", "he-normal", "torch-default")
+        for width in (512, 1024)
+    },
+    tiers={"paper": {}},
 )
 
 TARGET_DOWNSCALING = Experiment(
@@ -301,6 +315,7 @@ EXPERIMENTS = {
         ENCODED_LABELS_SWEEP,
         ENCODED_LABELS_JUMPS,
         WEIGHT_DECAY_ALONE,
+        UNTRAINED_NETWORKS,
         TARGET_DOWNSCALING,
         ACCURATE_NOT_RICH,
         GROKKING,
