@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from richlib.lab import parallel
 from richlib.lab.checkpoints import CheckpointError
 from richlib.lab.claims import CLAIMS
 from richlib.lab.data import DataError
@@ -10,6 +11,7 @@ from richlib.lab.experiments import EXPERIMENTS, TIERS
 from richlib.lab.plan import plan
 from richlib.lab.records import SHIPPED, Record
 from richlib.lab.run import run
+from richlib.lab.step import PRECISIONS, Numerics
 from richlib.lab.sweep import expand, sweep
 
 
@@ -45,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     one = command("run", _run, "train and measure one variant, and write its record")
     one.add_argument("name", metavar="NAME/VARIANT")
     one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--precision", choices=PRECISIONS, default="float32", help="while training")
+    one.add_argument("--compile", action="store_true", help="train with torch.compile")
     where(one)
     one = command("sweep", _sweep, "many runs at once, on Ray")
     one.add_argument("names", nargs="+", metavar="NAME[/VARIANT]")
@@ -73,8 +77,18 @@ def _plan(args) -> None:
 
 
 def _run(args) -> None:
-    options = {key: getattr(args, key) for key in ("tier", "seed", "device", "folder")}
-    _print(run(args.name, **options))
+    numerics = Numerics(args.precision, args.compile)
+    with parallel.joined(args.device) as device:
+        record = run(
+            args.name,
+            tier=args.tier,
+            seed=args.seed,
+            device=device,
+            numerics=numerics,
+            folder=args.folder,
+        )
+        if parallel.rank() == 0:
+            _print(record)
 
 
 def _sweep(args) -> None:

@@ -1,6 +1,8 @@
 """From a recipe to the things it names: samples, network, loss, optimizer, learning rate."""
 
 import dataclasses
+from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -8,7 +10,17 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from richlib.lab import data, tasks
-from richlib.lab.models import MLP, Network, Pixels, cnn, resnet18, vgg16
+from richlib.lab.models import (
+    MLP,
+    Frozen,
+    Network,
+    Pixels,
+    auxiliary_heads,
+    cnn,
+    resnet18,
+    stages,
+    vgg16,
+)
 from richlib.lab.recipe import Recipe
 from richlib.lab.tasks import Split
 from richlib.lab.transformer import transformer
@@ -47,7 +59,9 @@ def samples(recipe: Recipe, seed: int) -> tuple[Split, Split, dict]:
 def network(recipe: Recipe, train: Split, seed: int) -> Network:
     """The recipe's network as it is before training, for samples like those of `train`."""
     with _seeded(seed):
-        return _network(recipe, train.inputs, train.targets.shape[1], seed)
+        model = _network(recipe, train.inputs, train.targets.shape[1], seed)
+    # The order of a picture's numbers in memory: convolutions are faster with channels last.
+    return model.to(memory_format=torch.channels_last)
 
 
 def _network(recipe: Recipe, inputs: Tensor, C: int, seed: int) -> Network:
@@ -65,7 +79,8 @@ def _network(recipe: Recipe, inputs: Tensor, C: int, seed: int) -> Network:
             generator=torch.Generator().manual_seed(seed),
         )
         if inputs.dtype == torch.uint8:
-            mlp.body = nn.Sequential(_pixels(recipe, inputs), nn.Flatten(), *mlp.body)
+            flat = nn.Sequential(_pixels(recipe, inputs), nn.Flatten())
+            mlp.body = nn.Sequential(OrderedDict(pixels=flat, **dict(mlp.body.named_children())))
         return mlp
     channels, side = inputs.shape[1:3]
     if recipe.model == "cnn":
@@ -77,6 +92,30 @@ def _network(recipe: Recipe, inputs: Tensor, C: int, seed: int) -> Network:
         return vgg16(channels, C, width=width, pixels=pixels, batch_norm=recipe.model != "vgg16")
     known = "mlp, cnn, resnet18, vgg16, vgg16-bn, transformer"
     raise ValueError(f"model must be one of {known}, got {recipe.model!r}")
+
+
+def phases(recipe: Recipe, model: Network, train: Split, seed: int) -> Iterator[Network]:
+    """The networks that are trained, one after the other. They share parameters with `model`.
+
+    One, the model, or its head alone where only the last layer is trained; or, in greedy layerwise
+    training (Appendix I), each layer on top of those before it, which are frozen by then, with an
+    auxiliary linear head on its flattened features.
+    """
+    if recipe.trained == "all":
+        yield model
+    elif recipe.trained == "last-layer":
+        yield Network(nn.Identity(), model.head)
+    elif recipe.trained == "layerwise":
+        layers = list(stages(model.body).values())
+        device = next(model.parameters()).device
+        with _seeded(seed):
+            heads = auxiliary_heads(model, train.inputs[:2].to(device))
+        for number, (layer, head) in enumerate(zip(layers, heads, strict=True)):
+            below = Frozen(*layers[:number])
+            yield Network(nn.Sequential(below, layer, nn.Flatten()), head.to(device))
+    else:
+        known = "'all', 'last-layer' or 'layerwise'"
+        raise ValueError(f"trained must be {known}, got {recipe.trained!r}")
 
 
 def loss_function(recipe: Recipe):

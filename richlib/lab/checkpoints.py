@@ -71,11 +71,11 @@ def previous(path: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """The run is finished: nothing of it stays, not even what a killed process was writing."""
-    for file in (path, previous(path)):
-        file.unlink(missing_ok=True)
-    for file in path.parent.glob(f"{path.name}.*.partial"):
-        if not _alive(int(file.name.split(".")[-2])):
+    """The run is finished: nothing whose name begins so stays, of none of its phases, not even
+    what a killed process was writing.
+    """
+    for file in path.parent.glob(f"{path.name}*"):
+        if file.suffix != ".partial" or not _alive(int(file.name.split(".")[-2])):
             file.unlink(missing_ok=True)
 
 

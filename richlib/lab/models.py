@@ -44,6 +44,47 @@ class Network(nn.Module):
         return self.head(self.body(x))
 
 
+def stages(body: nn.Sequential) -> dict[str, nn.Sequential]:
+    """The layers of a body by name, in order (Fig. 22): together they are the body. What comes
+    before the first layer, pixels and stem, is a part of it.
+    """
+    found, waiting = {}, []
+    for name, module in body.named_children():
+        waiting.append(module)
+        if name not in ("pixels", "stem", "embedding"):
+            found[name] = nn.Sequential(*waiting)
+            waiting = []
+    return found
+
+
+class Frozen(nn.Sequential):
+    """Layers that are trained already: no gradients, batch normalization as in use."""
+
+    def __init__(self, *layers: nn.Module):
+        super().__init__(*layers)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True):
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+def auxiliary_heads(model: Network, example: Tensor) -> list[nn.Linear]:
+    """For greedy layerwise training, a linear head on the flattened features of each layer: new
+    ones, and the model's own on the last. example: a few inputs, which tell the sizes.
+    """
+    C, sizes, x = model.head.out_features, [], example
+    model.eval()
+    with torch.no_grad():
+        for layer in stages(model.body).values():
+            x = layer(x)
+            sizes.append(x[0].numel())
+    return [nn.Linear(p, C) for p in sizes[:-1]] + [model.head]
+
+
 class MLP(Network):
     """Hidden ReLU layers of equal width, then a linear head: inputs (n, d) to outputs (n, C)."""
 
@@ -61,10 +102,11 @@ class MLP(Network):
             known = ", ".join(INITIALIZATIONS)
             raise ValueError(f"initialization must be one of {known}, got {initialization!r}")
         widths = [d] + [width] * hidden_layers
-        layers: list[nn.Module] = []
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
         for fan_in, fan_out in zip(widths, widths[1:], strict=False):
-            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-        super().__init__(nn.Sequential(*layers), nn.Linear(width, C))
+            layer = nn.Sequential(nn.Linear(fan_in, fan_out), nn.ReLU())
+            layers[f"layer{len(layers) + 1}"] = layer
+        super().__init__(nn.Sequential(layers), nn.Linear(width, C))
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 INITIALIZATIONS[initialization](module, generator)

@@ -1,7 +1,7 @@
 """What a run will cost, before it starts: counted where it can be, measured where it cannot."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,6 +10,7 @@ from richlib.lab import assemble
 from richlib.lab.augment import crop_and_flip
 from richlib.lab.data import LAYOUT
 from richlib.lab.experiments import Recipe, find
+from richlib.lab.step import FLOAT32, Step
 from richlib.lab.tasks import Split
 
 TRAINING_SAMPLES = {"digits": 1400, "mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000}
@@ -60,16 +61,23 @@ def plan(name: str, tier: str, *, measured_steps: int = 3) -> Plan:
     batch = example(recipe, min(recipe.batch_size, samples))
     model = assemble.network(recipe, batch, seed=0)
     parameters = sum(p.numel() for p in model.parameters())
-    trained = parameters
-    flops = _flops(recipe, model, batch) * steps
-    if recipe.trained == "last-layer":
-        trained = sum(p.numel() for p in model.head.parameters())
-    moments = {"adam": 2, "sgd": int(recipe.momentum > 0)}[recipe.optimizer]
-    data = samples * batch.inputs[0].numel() * batch.inputs.element_size()
-    memory = 4 * (parameters + (1 + moments) * trained) + _kept(recipe, model, batch) + data
-    minutes = {}
-    if measured_steps:
-        minutes["here"] = _seconds_per_step(recipe, model, batch, measured_steps) * steps / 60
+    states = 1 + {"adam": 2, "sgd": int(recipe.momentum > 0)}[recipe.optimizer]  # and gradients
+    flops, memory, seconds, phases = 0, 0, 0.0, 0
+    for phase in assemble.phases(recipe, model, batch, seed=0):
+        x = batch
+        if recipe.trained == "last-layer":
+            # The features are computed once, before training: a step is the head's.
+            x = replace(batch, inputs=torch.zeros(len(batch), phase.head.in_features))
+        phase.train()
+        flops += _flops(recipe, phase, x) * steps
+        trained = sum(p.numel() for p in phase.parameters() if p.requires_grad)
+        memory = max(memory, 4 * states * trained + _kept(recipe, phase, x))
+        if measured_steps:
+            seconds += _seconds_per_step(recipe, phase, x, measured_steps) * steps
+        phases += 1
+    steps *= phases
+    memory += 4 * parameters + samples * batch.inputs[0].numel() * batch.inputs.element_size()
+    minutes = {"here": seconds / 60} if measured_steps else {}
     for device, peak in PEAK.items():
         minutes[device] = max(flops / (UTILIZATION * peak), SHORTEST_STEP * steps) / 60
     return Plan(name, tier, parameters, steps, flops, memory, minutes)
@@ -127,26 +135,19 @@ def _kept(recipe: Recipe, model, batch: Split) -> int:
 
 
 def _loss(recipe: Recipe, model, batch: Split):
-    if recipe.trained == "last-layer":
-        # The features are computed once, before training: a step is the head's.
-        outputs = model.head(torch.zeros(len(batch), model.head.in_features))
-    else:
-        outputs = model(batch.inputs)
-    return assemble.loss_function(recipe)(outputs, batch.targets)
+    return assemble.loss_function(recipe)(model(batch.inputs), batch.targets)
 
 
 def _seconds_per_step(recipe: Recipe, model, batch: Split, count: int) -> float:
     """The median of a few steps as `train` takes them, after one to warm up."""
     optimizer = assemble.optimizer(recipe, model)
-    times = []
-    for step in range(count + 1):
+    step, times = Step(model, assemble.loss_function(recipe), optimizer, FLOAT32), []
+    for number in range(count + 1):
         start = time.perf_counter()
         inputs = batch.inputs
-        if recipe.augmented:
-            inputs = crop_and_flip(inputs, torch.Generator().manual_seed(step))
-        optimizer.zero_grad(set_to_none=False)
-        _loss(recipe, model, Split(inputs, batch.targets, batch.labels)).backward()
-        optimizer.step()
+        if recipe.augmented and recipe.trained != "last-layer":
+            inputs = crop_and_flip(inputs, torch.Generator().manual_seed(number))
+        step(inputs, batch.targets)
         times.append(time.perf_counter() - start)
     return sorted(times[1:])[count // 2]
 

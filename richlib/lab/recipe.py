@@ -25,7 +25,7 @@ class Recipe:
     hidden_layers: int = 3  # of an MLP; blocks of a transformer
     initialization: str = "lecun-normal"  # of an MLP, see richlib.lab.models.INITIALIZATIONS
 
-    trained: str = "all"  # parameters, or "last-layer"
+    trained: str = "all"  # parameters; "last-layer"; "layerwise": each layer for `epochs` epochs
     optimizer: str = "adam"  # or "sgd"
     learning_rate: float = 1e-3
     momentum: float = 0.0  # of SGD
@@ -41,6 +41,7 @@ class Experiment:
     """A question asked of the paper's setup: a paper recipe, and what variants and tiers change.
 
     source: where in the paper. notes: what the paper leaves open or contradicts, and our choice.
+    layers: whether records hold the spectra of all layers (Appendix I), not of the last alone.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Experiment:
     variants: dict[str, dict]
     tiers: dict[str, dict]
     notes: str = ""
+    layers: bool = False
 
     def recipe(self, variant: str, tier: str) -> Recipe:
         """The recipe of `variant` at `tier`; KeyError names what there is."""

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 
 import richlib
+from richlib.lab import parallel
+from richlib.lab.step import FLOAT32, Numerics
 
 SHIPPED = Path(richlib.__file__).parent / "records"
 
@@ -125,11 +127,14 @@ def plus_minus(mean: float, std: float) -> str:
     return f"{mean:.{decimals}f} ± {std:.{decimals}f}"
 
 
-def provenance(device: str) -> dict:
+def provenance(device: str, numerics: Numerics = FLOAT32) -> dict:
     """What a record says of the machine and the code: device, versions, commit."""
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
+    said = [f"{device}: {name}", f"{torch.get_num_threads()} threads"]
+    said += [f"{parallel.world()} processes"] if parallel.world() > 1 else []
+    said += [str(numerics)] if numerics != FLOAT32 else []
     return {
-        "device": f"{device}: {name}, {torch.get_num_threads()} threads",
+        "device": ", ".join(said),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -1,49 +1,17 @@
 """One run: `fit` trains from a recipe and a seed, `run` measures the result and records it."""
 
-import copy
 import dataclasses
-import json
 import os
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
-from richlib.collapse import ClassStatistics
-from richlib.lab import assemble, checkpoints, records
-from richlib.lab.augment import crop_and_flip
-from richlib.lab.experiments import Recipe, find
-from richlib.lab.models import Network
+from richlib.lab import assemble, checkpoints, parallel, records
+from richlib.lab.experiments import find
+from richlib.lab.fit import Trained, fit
+from richlib.lab.metrics import activations, features, layer_features
+from richlib.lab.metrics import measured as _measured
 from richlib.lab.records import Record
-from richlib.lab.tasks import Split
-from richlib.lab.train import train
-from richlib.moments import Moments
-from richlib.richness import ESTIMATORS, effective_dimension
-from richlib.rivals import RIDGE, parameter_norm, s_init
-from richlib.spectrum import Eigenfunctions
+from richlib.lab.step import FLOAT32, Numerics
 
-# Curves are measured on at most this many samples of each split, final figures on all.
-PROBE = 10_000
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network, the curves of its training, and the samples it was trained and tested on.
-
-    curves: lists over the measured epochs, see `richlib.lab.train.train`.
-    provenance: of the data set.
-    initial: the network before training.
-    """
-
-    recipe: Recipe
-    model: Network
-    train: Split
-    test: Split
-    curves: dict[str, list[float]]
-    provenance: dict
-    initial: Network
+__all__ = ["Trained", "activations", "features", "fit", "layer_features", "measured", "run"]
 
 
 def run(
@@ -52,6 +20,7 @@ def run(
     tier: str = "pocket",
     seed: int = 0,
     device: str = "cpu",
+    numerics: Numerics = FLOAT32,
     folder: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> Record:
@@ -65,17 +34,24 @@ def run(
     experiment, variant = find(name)
     recipe = experiment.recipe(variant, tier)
     path = folder and records.path(folder, experiment.name, variant, tier, seed)
-    if path and path.exists():
-        done = records.read(path)
-        if assemble.from_json(done.recipe) == recipe:
-            return done
+    done = path and parallel.told(lambda: records.read(path) if path.exists() else None)
+    if done and assemble.from_json(done.recipe) == recipe:
+        return done
     checkpoint = path and path.with_suffix(".checkpoint")
-    provenance = records.provenance(device)  # before training: the checkout may move on meanwhile
-    trained = fit(recipe, seed=seed, device=device, checkpoint=checkpoint, progress=progress)
+    # Before training: the checkout may move on meanwhile.
+    provenance = records.provenance(device, numerics)
+    trained = fit(
+        recipe,
+        seed=seed,
+        device=device,
+        numerics=numerics,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
     curves = dict(trained.curves)
     seconds = curves.pop("seconds")[-1]
     diverged = curves.pop("diverged", None)
-    metrics, spectra = ({}, {}) if diverged else measured(trained)
+    metrics, spectra = ({}, {}) if diverged else measured(trained, layers=experiment.layers)
     metrics |= {f"{key}_at_init": values[0] for key, values in curves.items() if key != "epoch"}
     metrics["parameter_norm"] = curves["parameter_norm"][-1]
     record = Record(
@@ -93,158 +69,14 @@ def run(
         finished=records.now(),
         **provenance,
     )
-    if path:
+    if path and parallel.rank() == 0:
         records.write(record, path)
         checkpoints.remove(checkpoint)
     return record
 
 
-@contextmanager
-def _without_denormals():
-    """Where gradients vanish (dead units, blank pixels), Adam's averages decay into denormal
-    numbers, which a CPU handles many times slower than zero. Entered before anything else, since
-    threads inherit the setting when they start; left again, since others rely on denormals.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-@_without_denormals()
-def fit(
-    recipe: Recipe,
-    *,
-    seed: int = 0,
-    device: str = "cpu",
-    checkpoint: Path | None = None,
-    progress: bool = True,
-) -> Trained:
-    """Train the recipe's network on the recipe's data; resumes from `checkpoint` if it is there."""
-    if recipe.trained not in ("all", "last-layer"):
-        raise ValueError(f"trained must be 'all' or 'last-layer', got {recipe.trained!r}")
-    train_split, test_split, provenance = assemble.samples(recipe, seed)
-    model = assemble.network(recipe, train_split, seed).to(device)
-    initial = copy.deepcopy(model)
-    splits = [split.to(device) for split in (train_split, test_split)]
-    body, seen, augment = model.body, splits, crop_and_flip if recipe.augmented else None
-    if recipe.trained == "last-layer":
-        # The frozen layers are a fixed map: apply it once, and train on what it gives.
-        seen = [dataclasses.replace(split, inputs=features(model, split)) for split in splits]
-        model.body, augment = nn.Identity(), None
-    frozen = parameter_norm(body) if body is not model.body else 0.0
-    model.train()
-    curves = train(
-        model,
-        seen[0],
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        optimizer=assemble.optimizer(recipe, model),
-        loss=assemble.loss_function(recipe),
-        learning_rate=lambda epoch: assemble.learning_rate(recipe, epoch),
-        augment=augment,
-        seed=seed,
-        measure=lambda: (
-            _probe(recipe, model, *seen) | {"parameter_norm": frozen + parameter_norm(model)}
-        ),
-        checkpoint=checkpoint,
-        identity=json.dumps([dataclasses.asdict(recipe), seed], sort_keys=True),
-        progress=progress,
+def measured(trained: Trained, *, layers: bool = False):
+    """Final figures and spectra of a trained network: see `richlib.lab.metrics.measured`."""
+    return _measured(
+        trained.recipe, trained.model, trained.initial, trained.train, trained.test, layers=layers
     )
-    model.body = body
-    return Trained(
-        recipe, model.eval(), *splits, curves=curves, provenance=provenance, initial=initial
-    )
-
-
-def measured(trained: Trained) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Final figures on all samples, and the spectrum: fitted on train, evaluated on test."""
-    metrics: dict[str, float] = {}
-    for name, split in (("train", trained.train), ("test", trained.test)):
-        Φ, outputs = activations(trained.model, split)
-        moments = Moments.of(Φ, outputs)
-        values = _performance(trained.recipe, outputs, split) | {"rank": moments.richness().rank}
-        for estimator in ESTIMATORS:
-            key = "" if estimator == "projection" else f"_{estimator.replace('-', '_')}"
-            values[f"dlr{key}"] = moments.dlr(estimator=estimator)
-        metrics |= {f"{key}_{name}": value for key, value in values.items()}
-        if name == "train":
-            eigenfunctions = Eigenfunctions.fit(Φ)
-            metrics |= _rivals(trained, Φ)
-    metrics["effective_dimension"] = effective_dimension(eigenfunctions.eigenvalues)
-    spectra = {"eigenvalues": eigenfunctions.eigenvalues}
-    # Even random functions express a share k/n of anything on n samples: keep it below 1/8.
-    eigenfunctions = eigenfunctions.leading(len(Φ) // 8)
-    spectra |= {
-        "quality": eigenfunctions.quality(Φ, trained.test.targets),
-        "utilization": eigenfunctions.utilization(Φ, outputs),
-    }
-    return metrics, {name: records.rounded(values) for name, values in spectra.items()}
-
-
-def _rivals(trained: Trained, Φ: Tensor) -> dict[str, float]:
-    """The measures of Tables 1 and 2 besides D_LR and the parameter norm, on training samples."""
-    at_init = features(trained.initial, trained.train)
-    classes = ClassStatistics.of(Φ, trained.train.labels)
-    at_start = ClassStatistics.of(at_init, trained.train.labels)
-    K = len(classes.counts)  # the paper's tables divide Σ_W by it
-    return {
-        "s_init_train_at_init": 1.0,
-        "s_init_train": s_init(at_init, Φ),
-        "nc1_ridge_train": classes.nc1(ridge=RIDGE) / K,
-        "nc1_ridge_train_at_init": at_start.nc1(ridge=RIDGE) / K,
-        "trace_within_train": classes.trace_within(average=True),
-        "trace_within_train_at_init": at_start.trace_within(average=True),
-    }
-
-
-@torch.no_grad()
-def activations(model: Network, split: Split) -> tuple[Tensor, Tensor]:
-    """Features (n, p) and outputs (n, C) of a split, on its device."""
-    Φ = features(model, split)
-    return Φ, model.head(Φ)
-
-
-@torch.no_grad()
-def features(model: Network, split: Split) -> Tensor:
-    """Features (n, p) of a split, with batch normalization as in use, not as in training."""
-    training = model.training
-    model.eval()
-    try:
-        # Pictures grow on their way through a network: fewer at a time.
-        batch = 2048 if split.inputs.ndim == 2 else 256
-        return torch.cat([model.body(x) for x in split.inputs.split(batch)])
-    finally:
-        model.train(training)
-
-
-def _probe(recipe: Recipe, model: Network, *splits: Split) -> dict[str, float]:
-    """What the curves hold: performance and D_LR on the first samples of each split."""
-    values: dict[str, float] = {}
-    for name, split in zip(("train", "test"), splits, strict=True):
-        probe = split.first(PROBE)
-        Φ, outputs = activations(model, probe)
-        for key, value in _performance(recipe, outputs, probe).items():
-            values[f"{key}_{name}"] = value
-        values[f"dlr_{name}"] = Moments.of(Φ, outputs).dlr()
-    return values
-
-
-def _performance(recipe: Recipe, outputs: Tensor, split: Split) -> dict[str, float]:
-    """Loss, and accuracy: of the largest output, or of the nearest label in a regression."""
-    loss = assemble.loss_function(recipe)(outputs, split.targets)
-    if outputs.shape[1] > 1:
-        correct = outputs.argmax(dim=1) == split.labels
-    else:
-        # A label's neighbors are a constant step of the target away (Fig. 10: ± half a step).
-        step = _label_step(split)
-        correct = (outputs - split.targets).abs()[:, 0] < step / 2
-    return {"accuracy": float(correct.double().mean()), "loss": float(loss)}
-
-
-def _label_step(split: Split) -> float:
-    """How much a scalar target grows from one label to the next."""
-    low, high = split.labels.argmin(), split.labels.argmax()
-    rise = split.targets[high, 0] - split.targets[low, 0]
-    return float(rise / (split.labels[high] - split.labels[low]))

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from tqdm.auto import tqdm
 
-from richlib.lab import checkpoints
+from richlib.lab import checkpoints, parallel
+from richlib.lab.step import FLOAT32, Numerics, Step
 from richlib.lab.tasks import Split
 
 # Seconds between two checkpoints: at the end of an epoch, and in the middle of a long one.
@@ -28,6 +29,7 @@ def train(
     loss: Callable[[Tensor, Tensor], Tensor] = mse_loss,
     learning_rate: Callable[[int], float] | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    numerics: Numerics = FLOAT32,
     checkpoint: Path | None = None,
     identity: str = "",
     progress: bool = True,
@@ -40,26 +42,32 @@ def train(
     loss: of outputs and targets, the mean squared error by default.
     learning_rate: of the epochs 1, 2, ...; by default the optimizer's own.
     augment: of a batch of inputs, with a generator to draw from.
+    numerics: see `richlib.lab.step`.
     checkpoint: where a killed run goes on from, written at the end of epochs and every minute;
     `identity` names the run that it belongs to. All that is random depends on (seed, epoch, step)
     alone, so a run that was resumed continues exactly as if it had not stopped.
 
     Training ends early where the loss is no longer finite; the curves then hold "diverged", the
-    epoch of that.
+    epoch of that. Processes that torchrun started share the work; the first one writes.
     """
+    step = Step(model, loss, optimizer, numerics)
     steps = -(-len(data) // batch_size)  # of an epoch
-    done, curves, before = _resume(checkpoint, identity, model, optimizer) or (0, {}, 0.0)
+    done, curves, before = _resume(checkpoint, identity, model, step) or (0, {}, 0.0)
     start = time.perf_counter() - before
     saved = time.perf_counter()
 
-    def save(step: int) -> None:
-        state = {"identity": identity, "step": step, "curves": curves}
+    def save(done: int) -> None:
+        if parallel.rank() > 0:
+            return
+        state = {"identity": identity, "step": done, "curves": curves}
         state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        checkpoints.write(state | {"seconds": time.perf_counter() - start}, checkpoint)
+        state |= {"scaler": step.scaler.state_dict(), "seconds": time.perf_counter() - start}
+        checkpoints.write(state, checkpoint)
 
     if not curves:
         _append(curves, epoch=0, seconds=0.0, **measure())
-    with tqdm(total=epochs, initial=done // steps, desc="epochs", disable=not progress) as bar:
+    quiet = not progress or parallel.rank() > 0
+    with tqdm(total=epochs, initial=done // steps, desc="epochs", disable=quiet) as bar:
         for epoch in range(done // steps + 1, epochs + 1):
             if "diverged" in curves:
                 break
@@ -73,17 +81,12 @@ def train(
                 x, targets = data.inputs[batches[number]], data.targets[batches[number]]
                 if augment:
                     x = augment(x, _generator(seed, done))
-                # In place: allocating the gradients anew costs as much as the step on a CPU.
-                optimizer.zero_grad(set_to_none=False)
-                value = loss(model(x), targets)
-                value.backward()
-                optimizer.step()
-                finite &= value.detach().isfinite()
+                finite &= step(x, targets).isfinite()
                 if checkpoint and time.perf_counter() - saved > LONGEST:
                     save(done + 1)
                     saved = time.perf_counter()
             done = 0
-            if not finite:
+            if not parallel.everywhere(finite):
                 curves["diverged"] = [epoch]
             elif is_measured(epoch, epochs):
                 values = measure()
@@ -120,11 +123,13 @@ def _append(curves: dict[str, list[float]], **values: float) -> None:
         curves.setdefault(name, []).append(value)
 
 
-def _resume(checkpoint: Path | None, identity: str, model, optimizer):
+def _resume(checkpoint: Path | None, identity: str, model: nn.Module, step: Step):
     """Load what a killed run left: (step, curves, seconds), or None where there is nothing."""
-    state = checkpoint and checkpoints.read(checkpoint, identity)
+    state = checkpoint and parallel.told(lambda: checkpoints.read(checkpoint, identity))
     if not state:
         return None
     model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    step.optimizer.load_state_dict(state["optimizer"])
+    if state["scaler"]:
+        step.scaler.load_state_dict(state["scaler"])
     return state["step"], state["curves"], state["seconds"]

@@ -98,7 +98,7 @@ def test_the_paper_mlp_has_the_norm_of_table_1():
     model = MLP(784, 10, width=1024, hidden_layers=3, generator=torch.Generator().manual_seed(0))
     norm = sum(float(p.detach().square().sum()) for p in model.parameters())
     assert norm == pytest.approx(3082, rel=0.01)
-    assert [type(m).__name__ for m in model.body] == ["Linear", "ReLU"] * 3
+    assert [[type(m).__name__ for m in layer] for layer in model.body] == [["Linear", "ReLU"]] * 3
     assert model.body(torch.zeros(2, 784)).shape == (2, 1024)
 
 

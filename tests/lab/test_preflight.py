@@ -46,7 +46,7 @@ def test_two_steps_a_measurement_a_checkpoint_and_a_resume(recipe, monkeypatch, 
         written.append(state["step"])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("richlib.lab.run.PROBE", 32)  # the curves need not cost more than steps
+    monkeypatch.setattr("richlib.lab.metrics.PROBE", 32)  # the curves need not cost more than steps
     monkeypatch.setattr("richlib.lab.train.LONGEST", 0.0)
     monkeypatch.setattr(checkpoints, "write", first_only)
     recipe = dataclasses.replace(recipe, epochs=1)

@@ -28,7 +28,8 @@ def short(monkeypatch):
     """The pocket tier cut to a second, as an experiment of its own."""
     full = EXPERIMENTS["encoded-labels"]
     tiers = {"pocket": {"data": "digits", "width": 32, "epochs": 6}}
-    experiment = dataclasses.replace(full, name="short", tiers=tiers)
+    variants = full.variants | {"layerwise": {"trained": "layerwise"}}
+    experiment = dataclasses.replace(full, name="short", variants=variants, tiers=tiers)
     monkeypatch.setitem(EXPERIMENTS, "short", experiment)
     return experiment
 
@@ -70,7 +71,7 @@ def test_last_layer_training_leaves_the_features_alone(short):
         del EXPERIMENTS["longer"]
 
 
-@pytest.mark.parametrize("variant", ["full", "last-layer"])
+@pytest.mark.parametrize("variant", ["full", "last-layer", "layerwise"])
 @pytest.mark.parametrize("longest", [60.0, 0.0], ids=["between epochs", "within epochs"])
 def test_an_interrupted_run_resumes_to_the_same_record(
     short, tmp_path, monkeypatch, variant, longest
@@ -79,20 +80,23 @@ def test_an_interrupted_run_resumes_to_the_same_record(
     monkeypatch.setattr(train_module, "PAUSE", 0.0)
     monkeypatch.setattr(train_module, "LONGEST", longest)
     write, written = checkpoints.write, []
+    # In the middle of the first phase; of three that train a layer each, of the second.
+    last = 3 if variant != "layerwise" else 9 if longest else 6 * 11 + 6 + 3
 
     def interrupted(state, path):
         write(state, path)
-        written.append(state["step"])
-        if len(written) == 3:
+        written.append((path.name[-1], state["step"]))
+        if len(written) == last:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoints, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(f"short/{variant}", folder=tmp_path, progress=False)
-    assert len(list(tmp_path.rglob("*.checkpoint"))) == 1
+    phases = 2 if variant == "layerwise" else 1
+    assert len(list(tmp_path.rglob("*.checkpoint.[0-9]"))) == phases
     assert content(run(f"short/{variant}", folder=tmp_path, progress=False)) == content(whole)
     assert written == sorted(written)  # no step twice
-    assert written[2] % 11 == (0 if longest else 3)  # 1,400 samples in batches of 128: 11 steps
+    assert written[last - 1][1] % 11 == (0 if longest else 3)  # 1,400 samples: 11 steps of 128
     assert not list(tmp_path.rglob("*.checkpoint*"))
 
 
@@ -175,7 +179,7 @@ def test_a_record_of_another_recipe_is_replaced(short, tmp_path, monkeypatch):
 
 
 def test_a_damaged_checkpoint_is_an_error(short, tmp_path, capsys):
-    path = records.path(tmp_path, "short", "full", "pocket", 0).with_suffix(".checkpoint")
+    path = records.path(tmp_path, "short", "full", "pocket", 0).with_suffix(".checkpoint.0")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"not a checkpoint")
     with pytest.warns(UserWarning, match="damaged"):
