@@ -26,6 +26,7 @@ help:
 book: .venv/.ready
 	@test -e _build/.finished || rm -rf _build/.doctrees
 	@rm -f _build/.finished
+	$(BIN)/python tools/vendor.py
 	$(BIN)/python $(BIN)/jupyter-book build . -n -W --keep-going </dev/null
 	@touch _build/.finished
 

@@ -145,6 +145,15 @@ def features_and_outputs(
     return torch.cat(features), torch.cat(outputs)
 
 
+def head_of(model: nn.Module, loader: Iterable) -> nn.Linear:
+    """The last linear layer of a model, found on the first batch: see `find_head`."""
+    model = _unwrapped(model)
+    with _evaluation(model), torch.no_grad():
+        for inputs, _ in _batches(model, loader):
+            return find_head(model, inputs)
+    raise ValueError("the loader yielded no batch: there is nothing to find the head with")
+
+
 def find_head(model: nn.Module, batch) -> nn.Linear:
     """The linear layer whose output the model returns for a batch, perhaps reshaped.
 
@@ -175,15 +184,20 @@ def _activations(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Yield features (n, p), outputs (n, C) and labels of each batch; tokens become samples."""
     model = _unwrapped(model)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with _evaluation(model), torch.no_grad():
-        for batch in loader:
-            labels = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
-            batch = batch[0] if isinstance(batch, tuple | list) else batch
-            batch = _moved(batch, device)
-            head = head or find_head(model, batch)
-            features, outputs = _through(head, model, batch)
+        for inputs, labels in _batches(model, loader):
+            head = head or find_head(model, inputs)
+            features, outputs = _through(head, model, inputs)
             yield features.flatten(end_dim=-2), outputs.flatten(end_dim=-2), labels
+
+
+def _batches(model: nn.Module, loader: Iterable) -> Iterator[tuple]:
+    """Inputs, on the model's device, and labels or None, of each batch."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    for batch in loader:
+        labels = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
+        inputs = batch[0] if isinstance(batch, tuple | list) else batch
+        yield _moved(inputs, device), labels
 
 
 def _required(labels: Tensor | None, n: int) -> Tensor:

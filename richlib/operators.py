@@ -111,6 +111,22 @@ def minimum_projection_features(
     return (eigenfunctions * eigenvalues.sqrt()) @ rotation.T
 
 
+def reduced_features(features) -> Tensor:
+    """At most n features (n, min(n, p)) with the very kernel T of features (n, p).
+
+    Where there are fewer samples than features, the features are read in an orthonormal basis of
+    the span of the samples: all that depends on the kernel stays, and costs less.
+
+    >>> features = torch.randn(5, 90, generator=torch.Generator().manual_seed(0))
+    >>> few = reduced_features(features)
+    >>> few.shape, torch.allclose(few @ few.T, features @ features.T, atol=1e-4)
+    (torch.Size([5, 5]), True)
+    """
+    Φ = as_matrix(features, "features")
+    n, p = Φ.shape
+    return torch.linalg.qr(Φ.T, mode="r")[1].T if n < p else Φ
+
+
 def orthonormal_basis(functions, *, rtol: float = 1e-6) -> Tensor:
     """Functions (n, rank) that are orthonormal, ⟨b_i|b_j⟩ = δ_ij, and span those given (n, C)."""
     F = as_matrix(functions, "functions").double()  # (n, C)

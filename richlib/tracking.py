@@ -3,9 +3,12 @@
 import time
 from collections.abc import Iterable
 
+import torch
 from torch import nn
 
-from richlib.measure import Measurement, measure
+from richlib.measure import features_and_outputs, head_of
+from richlib.operators import reduced_features
+from richlib.richness import dlr, effective_dimension
 
 
 class Tracker:
@@ -13,6 +16,8 @@ class Tracker:
 
     model, head: as for `richlib.measure`.
     samples: the probe, a list of batches (the same at every measurement, or curves are noise).
+        A few hundred samples follow the changes, at a cost of about one step of training; on fewer
+        samples than features D_LR is not quite that of all samples (Appendix J).
     writer: anything with add_scalar(tag, value, step), such as TensorBoard's SummaryWriter.
 
     Call the tracker after each optimizer step. `history` holds the lists "step", "dlr" and
@@ -24,7 +29,7 @@ class Tracker:
     >>> track = Tracker(model, [torch.randn(64, 4)], every=10)
     >>> for step in range(25):
     ...     # forward, backward, optimizer.step(), and then:
-    ...     measurement = track()
+    ...     values = track()
     >>> track.history["step"]
     [0, 10, 20]
     """
@@ -41,25 +46,28 @@ class Tracker:
         if every < 1:
             raise ValueError(f"every must be at least 1 step, got {every}")
         self.model, self.samples, self.every = model, list(samples), every
-        self.head, self.writer = head, writer
+        self.writer = writer
+        self.head = head or head_of(model, self.samples)  # once: finding it takes a forward pass
         self.history: dict[str, list[float]] = {"step": [], "dlr": [], "effective_dimension": []}
         self._step, self._spent, self._start = 0, 0.0, time.perf_counter()
 
-    def __call__(self) -> Measurement | None:
-        """One step is done; returns the measurement where one was due."""
+    def __call__(self) -> dict[str, float] | None:
+        """One step is done; returns "dlr" and "effective_dimension" where they were due."""
         step, self._step = self._step, self._step + 1
         if step % self.every:
             return None
         begin = time.perf_counter()
-        measurement = measure(self.model, self.samples, head=self.head)
-        values = {"dlr": measurement.dlr, "effective_dimension": measurement.effective_dimension}
+        features, outputs = features_and_outputs(self.model, self.samples, head=self.head)
+        Φ = reduced_features(features)
+        eigenvalues = torch.linalg.eigvalsh(Φ.T @ Φ).flip(0).clamp(min=0)
+        values = {"dlr": dlr(Φ, outputs), "effective_dimension": effective_dimension(eigenvalues)}
         self.history["step"].append(step)
         for name, value in values.items():
             self.history[name].append(value)
             if self.writer is not None:
                 self.writer.add_scalar(f"richness/{name}", value, step)
         self._spent += time.perf_counter() - begin
-        return measurement
+        return values
 
     @property
     def share(self) -> float:

@@ -15,6 +15,7 @@ from richlib import (
     minimum_projection_features,
     minimum_projection_operator,
 )
+from richlib.operators import reduced_features
 
 
 def test_cka_published_value():
@@ -113,3 +114,14 @@ def test_minimum_projection_features_need_enough_features():
 def test_operators_on_different_samples_do_not_compare():
     with pytest.raises(ValueError, match="20 and on 30"):
         Operator(torch.randn(20, 2)).inner(Operator(torch.randn(30, 2)))
+
+
+@pytest.mark.parametrize("shape", [(20, 90), (90, 20)])
+def test_reduced_features_have_the_same_kernel_and_richness(shape):
+    generator = torch.Generator().manual_seed(0)
+    features, readout = (torch.randn(*s, generator=generator) for s in (shape, (shape[1], 3)))
+    few = reduced_features(features)
+    assert few.shape == (shape[0], min(shape))
+    torch.testing.assert_close(few @ few.T, features @ features.T, rtol=1e-4, atol=1e-4)
+    outputs = features @ readout
+    assert richlib.dlr(few, outputs) == pytest.approx(richlib.dlr(features, outputs), abs=1e-6)

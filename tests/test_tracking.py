@@ -36,14 +36,25 @@ def test_values_are_those_of_measure_and_go_to_the_writer(model):
             self.lines.append((tag, value, step))
 
     writer, probe = Writer(), [torch.randn(50, 6)]
-    m = Tracker(model, probe, every=3, writer=writer)()
-    assert m.dlr == measure(model, probe).dlr
-    assert writer.lines == [
-        ("richness/dlr", m.dlr, 0),
-        ("richness/effective_dimension", m.effective_dimension, 0),
-    ]
+    values = Tracker(model, probe, every=3, writer=writer)()
+    for name, value in values.items():
+        assert value == pytest.approx(getattr(measure(model, probe), name), rel=1e-4)
+    assert writer.lines == [(f"richness/{name}", value, 0) for name, value in values.items()]
+
+
+def test_fewer_samples_than_features(model):
+    probe = torch.randn(12, 6)
+    values = Tracker(model, [probe])()
+    m = measure(model, [probe])
+    assert values["dlr"] == pytest.approx(m.dlr, rel=1e-4)
+    assert values["effective_dimension"] == pytest.approx(m.effective_dimension, rel=1e-4)
 
 
 def test_every_must_be_positive(model):
     with pytest.raises(ValueError, match="at least 1 step, got 0"):
         Tracker(model, [], every=0)
+
+
+def test_no_samples_are_an_error(model):
+    with pytest.raises(ValueError, match="no batch"):
+        Tracker(model, [])

@@ -10,6 +10,7 @@ from richlib.lab.recipe import Recipe
 from richlib.lab.step import products_in
 from richlib.lab.tasks import Split
 from richlib.moments import Moments
+from richlib.operators import reduced_features
 from richlib.richness import ESTIMATORS, effective_dimension
 from richlib.rivals import RIDGE, s_init
 from richlib.spectrum import Eigenfunctions
@@ -130,10 +131,7 @@ def _applied(model: Network, part: torch.nn.Module, split: Split) -> Tensor:
 
 def _moments(Φ: Tensor, outputs: Tensor) -> Moments:
     """Joint moments of all samples; processes share the work."""
-    if len(Φ) < Φ.shape[1]:
-        # Fewer samples than features: n features with the same kernel, from its Gram matrix.
-        ρ, U = torch.linalg.eigh(Φ.double() @ Φ.double().T)
-        Φ = U * ρ.clamp(min=0).sqrt()
+    Φ = reduced_features(Φ)
     moments = Moments.of(parallel.share(Φ), parallel.share(outputs))
     return moments.all_reduce() if parallel.world() > 1 else moments
 
