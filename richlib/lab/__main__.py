@@ -8,7 +8,7 @@ from richlib.lab.checkpoints import CheckpointError
 from richlib.lab.claims import CLAIMS
 from richlib.lab.data import DataError
 from richlib.lab.experiments import EXPERIMENTS, TIERS
-from richlib.lab.plan import plan
+from richlib.lab.plan import costing_the_same, plan
 from richlib.lab.records import SHIPPED, Record
 from richlib.lab.run import run
 from richlib.lab.step import PRECISIONS, Numerics
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("names", nargs="*", metavar="NAME[/VARIANT]", help="all, if none is given")
     one.add_argument("--tier", choices=TIERS, help="all, if none is given")
     one.add_argument("--steps", type=int, default=3, help="measured on this machine; 0 for none")
+    one.add_argument("--markdown", action="store_true", help="print one table")
     one = command("run", _run, "train and measure one variant, and write its record")
     one.add_argument("name", metavar="NAME/VARIANT")
     one.add_argument("--seed", type=int, default=0)
@@ -69,11 +70,18 @@ def _list(args) -> None:
 
 
 def _plan(args) -> None:
+    first = True
     for tier in [args.tier] if args.tier else TIERS:
         names = args.names or [name for name, e in EXPERIMENTS.items() if tier in e.tiers]
-        for name in expand(names, tier):
-            row = plan(name, tier, measured_steps=args.steps).row()
-            print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
+        for alike in costing_the_same(expand(names, tier), tier):
+            row = plan(alike[0], tier, measured_steps=args.steps).row()
+            row["run"] = " ".join(alike)
+            if args.markdown:
+                head = f"| {' | '.join(row)} |\n|{' --- |' * len(row)}\n" if first else ""
+                print(f"{head}| {' | '.join(row.values())} |", flush=True)
+            else:
+                print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
+            first = False
 
 
 def _run(args) -> None:

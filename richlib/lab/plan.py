@@ -20,6 +20,11 @@ TRAINING_SAMPLES = {"digits": 1400, "mnist": 60_000, "cifar10": 50_000, "cifar10
 PEAK = {"T4": 8.1e12, "L4": 60e12, "A100": 156e12, "H100": 495e12}
 UTILIZATION = 0.2
 SHORTEST_STEP = 2e-3  # seconds
+# What can differ between two runs that cost the same.
+COST_NOTHING = (
+    *("shuffled", "alpha", "initialization", "learning_rate"),
+    *("beta2", "weight_decay", "decay_every"),
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,18 @@ def plan(name: str, tier: str, *, measured_steps: int = 3) -> Plan:
     for device, peak in PEAK.items():
         minutes[device] = max(flops / (UTILIZATION * peak), SHORTEST_STEP * steps) / 60
     return Plan(name, tier, parameters, steps, flops, memory, minutes)
+
+
+def costing_the_same(names: list[str], tier: str) -> list[list[str]]:
+    """Runs "NAME/VARIANT" grouped by what decides their cost, in order of first appearance."""
+    groups: dict[Recipe, list[str]] = {}
+    for name in names:
+        experiment, variant = find(name)
+        recipe = experiment.recipe(variant, tier)
+        free = {field: getattr(Recipe, field) for field in COST_NOTHING}
+        key = replace(recipe, **free, momentum=float(recipe.momentum > 0))
+        groups.setdefault(key, []).append(name)
+    return list(groups.values())
 
 
 def training_samples(recipe: Recipe) -> int:

@@ -2,8 +2,17 @@
 
 import pytest
 
+from richlib.lab.__main__ import main
 from richlib.lab.experiments import EXPERIMENTS
-from richlib.lab.plan import PEAK, SHORTEST_STEP, UTILIZATION, example, plan, training_samples
+from richlib.lab.plan import (
+    PEAK,
+    SHORTEST_STEP,
+    UTILIZATION,
+    costing_the_same,
+    example,
+    plan,
+    training_samples,
+)
 
 
 def test_the_mlp_by_hand():
@@ -24,6 +33,30 @@ def test_the_mlp_by_hand():
 def test_last_layer_training_costs_the_last_layer():
     found = plan("encoded-labels/last-layer", "paper", measured_steps=0)
     assert found.flops == pytest.approx(2 * 2 * 128 * 1024 * 10 * found.steps, rel=1e-6)
+
+
+def test_runs_that_cost_the_same_are_planned_once():
+    names = [f"learning-rate/lr-{lr}" for lr in ("0.005", "0.05", "0.2")]
+    groups = costing_the_same([*names, "encoded-labels/full", "encoded-labels/last-layer"], "paper")
+    assert groups == [names, ["encoded-labels/full"], ["encoded-labels/last-layer"]]
+    costs = {
+        (p.parameters, p.steps, p.flops, p.memory)
+        for p in (plan(name, "desk", measured_steps=0) for name in names[:2])
+    }
+    assert len(costs) == 1
+
+
+def test_the_table(capsys):
+    args = ["target-downscaling", "encoded-labels", "--tier", "pocket", "--steps", "0"]
+    assert main(["plan", *args, "--markdown"]) == 0
+    head, rule, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("| run | tier | parameters |") and set(rule) == set("|- ")
+    alphas = " ".join(f"target-downscaling/alpha-{a}" for a in ("0.2", "2", "20"))
+    assert [row.split(" | ")[0] for row in rows] == [
+        f"| {alphas}",
+        "| encoded-labels/full",
+        "| encoded-labels/last-layer",
+    ]
 
 
 def test_this_machine_is_measured():
