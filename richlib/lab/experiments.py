@@ -75,6 +75,8 @@ ENCODED_LABELS_JUMPS = Experiment(
         "he-normal": {"initialization": "he-normal"},
         "four-hidden-layers": {"hidden_layers": 4},
         "strong-code": {"encoding": 3.0},
+        # What the code of the calmest of them does to the lazy model.
+        "strong-code-last-layer": {"encoding": 3.0, "trained": "last-layer"},
     },
     tiers={"paper": {}},
 )
