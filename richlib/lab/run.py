@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -172,7 +173,7 @@ def measured(trained: Trained) -> tuple[dict[str, float], dict[str, list[float]]
         if name == "train":
             eigenfunctions = Eigenfunctions.fit(Φ)
             metrics |= _rivals(trained, Φ)
-    metrics["effective_dimension"] = effective_dimension(eigenfunctions.eigenvalues)
+    metrics["effective_dimension"] = _or_nan(effective_dimension, eigenfunctions.eigenvalues)
     spectra = {"eigenvalues": eigenfunctions.eigenvalues}
     # Even random functions express a share k/n of anything on n samples: keep it below 1/8.
     eigenfunctions = eigenfunctions.leading(len(Φ) // 8)
@@ -191,12 +192,20 @@ def _rivals(trained: Trained, Φ: Tensor) -> dict[str, float]:
     K = len(classes.counts)  # the paper's tables divide Σ_W by it
     return {
         "s_init_train_at_init": 1.0,
-        "s_init_train": s_init(at_init, Φ),
+        "s_init_train": _or_nan(s_init, at_init, Φ),
         "nc1_ridge_train": classes.nc1(ridge=RIDGE) / K,
         "nc1_ridge_train_at_init": at_start.nc1(ridge=RIDGE) / K,
         "trace_within_train": classes.trace_within(average=True),
         "trace_within_train_at_init": at_start.trace_within(average=True),
     }
+
+
+def _or_nan(measure, *args) -> float:
+    """A figure that is not defined where features do not vary over the samples."""
+    try:
+        return measure(*args)
+    except ValueError:
+        return math.nan
 
 
 @torch.no_grad()
