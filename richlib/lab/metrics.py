@@ -1,5 +1,7 @@
 """What a run measures: performance, richness and its rivals, spectra; on train and test samples."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -57,7 +59,7 @@ def _spectra(Φ: Tensor, Φ_test: Tensor, targets: Tensor, outputs: Tensor):
     """Eigenvalues and, on test samples, quality and utilization; and the effective dimension."""
     eigenfunctions = Eigenfunctions.fit(Φ)
     spectra = {"eigenvalues": eigenfunctions.eigenvalues}
-    dimension = effective_dimension(eigenfunctions.eigenvalues)
+    dimension = _or_nan(effective_dimension, eigenfunctions.eigenvalues)
     # Even random functions express a share k/n of anything on n samples: keep it below 1/8.
     eigenfunctions = eigenfunctions.leading(max(1, len(Φ_test) // 8))
     spectra |= {
@@ -73,12 +75,20 @@ def _rivals(at_init: Tensor, Φ: Tensor, labels: Tensor) -> dict[str, float]:
     K = len(classes.counts)  # the paper's tables divide Σ_W by it
     return {
         "s_init_train_at_init": 1.0,
-        "s_init_train": s_init(at_init, Φ),
+        "s_init_train": _or_nan(s_init, at_init, Φ),
         "nc1_ridge_train": classes.nc1(ridge=RIDGE) / K,
         "nc1_ridge_train_at_init": at_start.nc1(ridge=RIDGE) / K,
         "trace_within_train": classes.trace_within(average=True),
         "trace_within_train_at_init": at_start.trace_within(average=True),
     }
+
+
+def _or_nan(measure, *args) -> float:
+    """A figure that is not defined where features do not vary over the samples."""
+    try:
+        return measure(*args)
+    except ValueError:
+        return math.nan
 
 
 def probe(recipe: Recipe, model: Network, *splits: Split) -> dict[str, float]:

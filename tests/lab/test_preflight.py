@@ -9,6 +9,7 @@ import pytest
 
 from richlib.lab import assemble, checkpoints
 from richlib.lab.experiments import EXPERIMENTS
+from richlib.lab.models import stages
 from richlib.lab.plan import example
 from richlib.lab.run import fit, measured
 
@@ -55,8 +56,13 @@ def test_two_steps_a_measurement_a_checkpoint_and_a_resume(recipe, monkeypatch, 
     assert written == [1]
     monkeypatch.setattr(checkpoints, "write", lambda state, path: written.append(state["step"]))
     trained = fit(recipe, checkpoint=path, progress=False)
-    assert written == [1, 2, 2]  # then after the second step, and at the end
-    assert trained.curves["epoch"] == [0, 1] and "diverged" not in trained.curves
+    phases = len(stages(trained.model.body)) if recipe.trained == "layerwise" else 1
+    # Then after the second step, and at the end; and all of the phases to come.
+    assert written == [1, 2, 2] * phases
+    assert (
+        trained.curves["epoch"] == [k for i in range(phases) for k in (i, i + 1)]
+        and "diverged" not in trained.curves
+    )
     metrics, spectra = measured(trained)
     assert 0 <= metrics["dlr_train"] <= 1 and 0 <= metrics["accuracy_test"] <= 1
     assert json.dumps([metrics, spectra])
