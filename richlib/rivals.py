@@ -29,6 +29,26 @@ def s_init(features_at_init, features) -> float:
     return cka(*as_matrices(features_at_init=features_at_init, features=features))
 
 
+def s_init_of_neurons(features_at_init, features) -> float:
+    """The cosine of the covariances (p, p) of two sets of features (n, p), in [0, 1].
+
+    It asks whether the same neurons carry the same features, where `s_init` asks whether the same
+    samples are alike. Rotating the features of one of them changes it. What the paper reports as
+    S_init is near this number, and far from `s_init` (see the errata).
+
+    >>> features = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+    >>> print(f"{s_init_of_neurons(features, 2 * features):.3f}")
+    1.000
+    """
+    X, Y = as_matrices(features_at_init=features_at_init, features=features)
+    A, B = (torch.cov(Z.double().T) for Z in (X, Y))
+    if A.shape != B.shape:
+        raise ValueError(f"the same neurons are compared, got {len(A)} and {len(B)} of them")
+    if not (norms := A.norm() * B.norm()) > 0:
+        raise ValueError("not defined where the features are constant over the samples")
+    return float((A * B).sum() / norms)
+
+
 def parameter_norm(model: nn.Module) -> float:
     """‖θ‖², the sum of the squares of all parameters of a model (Section 4.1): small is rich.
 

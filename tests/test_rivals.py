@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from richlib.collapse import nc1, trace_within
-from richlib.rivals import nc1_with_ridge, parameter_norm, s_init
+from richlib.rivals import nc1_with_ridge, parameter_norm, s_init, s_init_of_neurons
 
 
 def test_s_init_is_the_alignment_of_the_kernels(rng):
@@ -88,3 +88,22 @@ def test_nc1_with_ridge_is_that_of_the_tables(rng):
     assert nc1_with_ridge(features, labels) == nc1(features, labels, ridge=1e-4)
     assert nc1_with_ridge(features, labels) < trace_within(features, labels) / 1e-4
     assert nc1_with_ridge(1e-9 * features, labels) < 1e-10  # shrunk, not collapsed
+
+
+def test_s_init_of_neurons_sees_rotations_and_not_shifts(rng):
+    X, Y = rng.normal(size=(40, 6)), rng.normal(size=(40, 6))
+    A, B = np.cov(X.T), np.cov(Y.T)
+    expected = (A * B).sum() / np.linalg.norm(A) / np.linalg.norm(B)
+    assert s_init_of_neurons(X, Y) == pytest.approx(expected, abs=1e-12)
+    assert s_init_of_neurons(X, 3 * X + 2) == pytest.approx(1, abs=1e-12)
+    stretched = X * np.arange(1, 7)
+    rotation, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    assert s_init(stretched, stretched @ rotation) == pytest.approx(1, abs=1e-9)
+    assert s_init_of_neurons(stretched, stretched @ rotation) < 0.9
+
+
+def test_s_init_of_neurons_needs_the_same_neurons():
+    with pytest.raises(ValueError, match="got 2 and 3 of them"):
+        s_init_of_neurons(torch.randn(9, 2), torch.randn(9, 3))
+    with pytest.raises(ValueError, match="constant"):
+        s_init_of_neurons(torch.ones(9, 2), torch.randn(9, 2))

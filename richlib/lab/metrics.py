@@ -14,7 +14,7 @@ from richlib.lab.tasks import Split
 from richlib.moments import Moments
 from richlib.operators import reduced_features
 from richlib.richness import ESTIMATORS, effective_dimension
-from richlib.rivals import RIDGE, s_init
+from richlib.rivals import RIDGE, s_init, s_init_of_neurons
 from richlib.spectrum import Eigenfunctions
 
 # Curves are measured on at most this many samples of each split, final figures on all; layers
@@ -76,6 +76,7 @@ def _rivals(at_init: Tensor, Φ: Tensor, labels: Tensor) -> dict[str, float]:
     return {
         "s_init_train_at_init": 1.0,
         "s_init_train": _or_nan(s_init, at_init, Φ),
+        "s_init_neurons_train": _or_nan(s_init_of_neurons, at_init, Φ),
         "nc1_ridge_train": classes.nc1(ridge=RIDGE) / K,
         "nc1_ridge_train_at_init": at_start.nc1(ridge=RIDGE) / K,
         "trace_within_train": classes.trace_within(average=True),
