@@ -1,6 +1,7 @@
 """Figures of the book: one style, one color for rich and one for lazy, everywhere."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import matplotlib.pyplot as plt
@@ -175,6 +176,20 @@ def _accuracy_bars(ax, offset: float, label: str, records: Sequence) -> None:
     ax.bar_label(bars, fmt="%.0f", padding=2)
 
 
+@dataclass(frozen=True)
+class Link:
+    """A cell of a `Table` that leads somewhere; in a terminal, its text."""
+
+    text: str
+    href: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        return f'<a href="{escape(self.href)}">{escape(self.text)}</a>'
+
+
 class Table:
     """Rows of text: HTML in a notebook and in the book, aligned columns in a terminal."""
 
@@ -186,7 +201,7 @@ class Table:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in self.rows[0])
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row.values()) + "</tr>"
+            "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
             for row in self.rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -198,3 +213,7 @@ class Table:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in lines
         )
+
+
+def _cell(value) -> str:
+    return value._repr_html_() if isinstance(value, Link) else escape(str(value))

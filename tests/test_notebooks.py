@@ -82,6 +82,7 @@ def any_folder(notebook):
 DRAWING = ("richlib.show.", "matplotlib.pyplot.")
 DRAWS_NOTHING = (
     "richlib.show.Table.",
+    "richlib.show.Link.",
     "richlib.show.set_style.",
     "matplotlib.pyplot.close.",
     "matplotlib.pyplot.rcParams",

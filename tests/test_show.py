@@ -78,3 +78,10 @@ def test_tables():
     assert "<td>x&lt;y</td><td>1</td>" in table._repr_html_()
     with pytest.raises(ValueError, match="at least one row"):
         show.Table([])
+
+
+def test_links_in_tables_lead_there_and_are_text_in_a_terminal():
+    table = show.Table([{"a": show.Link("x<y", 'p.html?"q"'), "b": "<i>"}, {"a": "zz", "b": 1}])
+    expected = '<td><a href="p.html?&quot;q&quot;">x&lt;y</a></td><td>&lt;i&gt;</td>'
+    assert expected in table._repr_html_()
+    assert repr(table).splitlines()[1:] == ["x<y  <i>", "zz   1"]

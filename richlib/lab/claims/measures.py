@@ -1,0 +1,154 @@
+"""What claims read off records besides their metrics: points of curves and of spectra.
+
+Each function takes a record (two, where it compares variants at one seed) and gives one number, or
+makes such a function. C is the number of eigenfunctions that the richest network would use: one for
+each class (their sum is the constant, so that one is among them), and for a scalar output its own
+and the constant. Cumulative curves are recorded up to the rank of the features, beyond which they
+do not rise.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from richlib.lab.data import LAYOUT
+from richlib.lab.records import Record
+from richlib.lab.tasks import modulus
+from richlib.richness import effective_dimension
+from richlib.spectrum import per_feature
+
+Measure = Callable[[Record], float]
+
+
+def minimal(record: Record) -> int:
+    """C of the module's docstring."""
+    if record.recipe.get("scalar"):
+        return 2
+    data = record.recipe["data"]
+    return modulus(data) or LAYOUT[data][1]
+
+
+def quality(record: Record) -> float:
+    """Π*(C): the share of the target that the first C eigenfunctions express (Eq. 5 i)."""
+    return _at_C(record, "quality")
+
+
+def utilization(record: Record) -> float:
+    """Π̂(C): the share of the learned function that they express (Eq. 5 ii); 1 if ideally rich."""
+    return _at_C(record, "utilization")
+
+
+def eigenvalue_step(record: Record) -> float:
+    """ρ_{C+1} / ρ_C: near 0 where only C features are significant (Section 5.3)."""
+    ρ, C = record.spectra["eigenvalues"], minimal(record)
+    return ρ[C] / ρ[C - 1] if len(ρ) > C else 0.0
+
+
+def utilization_dimension(record: Record) -> float:
+    """D_eff of the utilization per eigenfunction (Eq. 9, Table 4)."""
+    return effective_dimension(per_feature(record.spectra["utilization"]))
+
+
+def following_intensity(curve: str) -> Measure:
+    """Rank correlation, over the eigenfunctions k ≥ 2, of their eigenvalue and their own share of
+    "quality" or "utilization" (Fig. 5): 1 if the stronger of two always has the larger share.
+    """
+
+    def measure(record: Record) -> float:
+        share = np.asarray(per_feature(record.spectra[curve]))[1:]
+        weakest_first = -np.arange(len(share))  # eigenvalues come in decreasing order
+        return float(np.corrcoef(weakest_first, share.argsort().argsort())[0, 1])
+
+    return measure
+
+
+def at_epoch(epoch: int, curve: str) -> Measure:
+    """A curve at an epoch at which it was measured."""
+
+    def measure(record: Record) -> float:
+        return record.curves[curve][record.curves["epoch"].index(epoch)]
+
+    return measure
+
+
+def when_fitted(curve: str) -> Measure:
+    """A curve where the accuracy on training samples first reaches 99%; nan if it never does."""
+
+    def measure(record: Record) -> float:
+        pairs = zip(record.curves["accuracy_train"], record.curves[curve], strict=True)
+        return next((value for fitted, value in pairs if fitted >= 0.99), math.nan)
+
+    return measure
+
+
+def final(curve: str) -> Measure:
+    """The last value of a curve, which may be of fewer samples than the metric of its name."""
+    return lambda record: record.curves[curve][-1]
+
+
+def rise(curve: str) -> Measure:
+    """How far the last value of a curve is above its lowest."""
+    return lambda record: record.curves[curve][-1] - min(record.curves[curve])
+
+
+def layer(number: int, curve: str) -> Measure:
+    """Π*(C) or Π̂(C), as `curve` says, of a layer: 1 is the first, -1 the last (Appendix I)."""
+    return lambda record: _of_layers(record, curve)[number - (number > 0)]
+
+
+def between(first: int, last: int, curve: str) -> Measure:
+    """By how much Π*(C) or Π̂(C) is larger in one layer than in another."""
+    return lambda record: layer(last, curve)(record) - layer(first, curve)(record)
+
+
+def variation(first: int, last: int, curve: str) -> Measure:
+    """How far apart the values of the layers from one to another are at most."""
+
+    def measure(record: Record) -> float:
+        return float(np.ptp(_of_layers(record, curve)[first - 1 : last]))
+
+    return measure
+
+
+def difference_in_the_last(curve: str) -> Callable[[Record, Record], float]:
+    """How far apart two networks are in the last layer."""
+    return lambda a, b: _differences(a, b, curve)[-1]
+
+
+def difference_before_the_last(curve: str) -> Callable[[Record, Record], float]:
+    """How far apart they are in that earlier layer in which they differ most."""
+    return lambda a, b: max(_differences(a, b, curve)[:-1])
+
+
+def decay(metric: str) -> Callable[[Record, Record], float]:
+    """The exponent b with which a metric falls as n^(-b) from one number of samples to a larger
+    one; of "error_test", one minus the accuracy.
+    """
+
+    def value(record: Record) -> float:
+        if metric == "error_test":
+            return 1 - record.metrics["accuracy_test"]
+        return record.metrics[metric]
+
+    def measure(few: Record, many: Record) -> float:
+        ratio = many.recipe["samples"] / few.recipe["samples"]
+        return math.log(value(few) / value(many)) / math.log(ratio)
+
+    return measure
+
+
+def _at_C(record: Record, curve: str, layer: str = "") -> float:
+    values = record.spectra[layer + curve]
+    return values[min(minimal(record), len(values)) - 1]
+
+
+def _of_layers(record: Record, curve: str) -> list[float]:
+    """At C, of the layers in order."""
+    layers = [key.removesuffix(curve) for key in record.spectra if key.endswith(f"/{curve}")]
+    return [_at_C(record, curve, layer) for layer in layers]
+
+
+def _differences(a: Record, b: Record, curve: str) -> list[float]:
+    pairs = zip(_of_layers(a, curve), _of_layers(b, curve), strict=True)
+    return [abs(one - other) for one, other in pairs]

@@ -1,0 +1,157 @@
+"""What Sections 4.1 and 4.2 say of the numbers of Tables 1 to 3: their orders."""
+
+from functools import partial
+
+from richlib.lab.claims.measures import final, when_fitted
+from richlib.lab.claims.rule import Direction, Term, rising
+
+_table_1 = partial(
+    Direction, "Section 4.1: Table 1", experiment="weight-decay-alone", chapter="earlier_measures"
+)
+_table_2 = partial(
+    Direction, "Section 4.1: Table 2", experiment="target-downscaling", chapter="earlier_measures"
+)
+_table_3 = partial(Direction, "Section 4.2: Table 3")
+
+
+def _after_decay(metric: str) -> tuple[Term, Term]:
+    return Term(metric, ("decay",)), Term(f"{metric}_at_init", ("decay",))
+
+
+def _by_scale(metric: str, *alphas: float) -> tuple[Term, ...]:
+    return rising(metric, *(f"alpha-{alpha:g}" for alpha in alphas))
+
+
+STATED = [
+    _table_1(
+        "D_LR is larger after weight decay alone: not taken for rich (before, after)",
+        terms=_after_decay("dlr_train")[::-1],
+        printed=(0.59, 1.0),
+    ),
+    _table_1(
+        "S_init is smaller: taken for rich (after, before)",
+        terms=_after_decay("s_init_train"),
+        printed=(0.20, 1.0),
+    ),
+    _table_1(
+        "the squared norm is smaller: taken for rich (after, before)",
+        terms=_after_decay("parameter_norm"),
+        printed=(2.2e-5, 3.1e3),
+    ),
+    _table_1(
+        "NC1 is smaller: taken for rich (after, before)",
+        terms=_after_decay("nc1_ridge_train"),
+        printed=(7.5e-14, 1.2e5),
+    ),
+    _table_2(
+        "D_LR rises with α (0.2, 2, 20)",
+        terms=_by_scale("dlr_test", 0.2, 2, 20),
+        printed=(4.9e-2, 1.1e-1, 5.6e-1),
+    ),
+    _table_2(
+        "S_init does not: smaller at 2 than at 0.2 (2, 0.2)",
+        terms=_by_scale("s_init_train", 2, 0.2),
+        printed=(4.1e-2, 6.8e-2),
+    ),
+    _table_2(
+        "nor does the squared norm: smaller at 2 than at 0.2 (2, 0.2)",
+        terms=_by_scale("parameter_norm", 2, 0.2),
+        printed=(3.2e3, 3.4e3),
+    ),
+    _table_2(
+        "nor does NC1: it falls with α (20, 2, 0.2)",
+        terms=_by_scale("nc1_ridge_train", 20, 2, 0.2),
+        printed=(8.1e2, 3.2e3, 2.3e4),
+    ),
+    _table_3(
+        "grokking: test accuracy is below one half when training accuracy reaches 99%, above it in "
+        "the end (then, end)",
+        "grokking",
+        (Term(when_fitted("accuracy_test"), ("mse",)), 0.5, Term("accuracy_test", ("mse",))),
+        (0.052, 0.998),
+        percent=True,
+        chapter="grokking",
+    ),
+    _table_3(
+        "grokking: D_LR is smaller in the end than when training accuracy reaches 99% (end, then)",
+        "grokking",
+        rising(final("dlr_train"), "mse") + rising(when_fitted("dlr_train"), "mse"),
+        (0.11, 0.51),
+        chapter="grokking",
+    ),
+    _table_3(
+        "D_LR is smallest at the best learning rate (0.05, 0.2, 0.005)",
+        "learning-rate",
+        rising("dlr_train", "lr-0.05", "lr-0.2", "lr-0.005"),
+        (0.025, 0.039, 0.053),
+        chapter="learning_rate",
+    ),
+    _table_3(
+        "and test accuracy is in the opposite order (0.005, 0.2, 0.05)",
+        "learning-rate",
+        rising("accuracy_test", "lr-0.005", "lr-0.2", "lr-0.05"),
+        (0.663, 0.745, 0.783),
+        percent=True,
+        chapter="learning_rate",
+    ),
+    _table_3(
+        "D_LR falls with weight decay (1e-3, 1e-4, 0)",
+        "weight-decay",
+        rising("dlr_train", "decay-0.001", "decay-0.0001", "decay-0"),
+        (0.003, 0.015, 0.05),
+        chapter="weight_decay",
+    ),
+    _table_3(
+        "and test accuracy rises with it (0, 1e-4, 1e-3)",
+        "weight-decay",
+        rising("accuracy_test", "decay-0", "decay-0.0001", "decay-0.001"),
+        (0.935, 0.941, 0.948),
+        percent=True,
+        chapter="weight_decay",
+    ),
+    _table_3(
+        "D_LR is smaller for ResNet18 than for the MLP (ResNet18, MLP)",
+        "architecture",
+        rising("dlr_train", "resnet18", "mlp"),
+        (0.026, 0.48),
+        chapter="architecture",
+    ),
+    _table_3(
+        "and its test accuracy larger (MLP, ResNet18)",
+        "architecture",
+        rising("accuracy_test", "mlp", "resnet18"),
+        (0.554, 0.948),
+        percent=True,
+        chapter="architecture",
+    ),
+    _table_3(
+        "test accuracy falls with shuffled labels (all, 10%, none)",
+        "shuffled-labels",
+        rising("accuracy_test", "shuffled-1", "shuffled-0.1", "shuffled-0"),
+        (0.095, 0.661, 0.950),
+        percent=True,
+        chapter="shuffled_labels",
+    ),
+    _table_3(
+        "CNN: D_LR is smaller if all layers are trained (all, last)",
+        "accurate-not-rich",
+        rising("dlr_train", "full", "last-layer"),
+        (0.043, 0.51),
+        chapter="accurate_not_rich",
+    ),
+    _table_3(
+        "VGG-16: D_LR is smaller with batch normalization (with, without)",
+        "batch-normalization",
+        rising("dlr_train", "with", "without"),
+        (0.073, 0.66),
+        chapter="batch_normalization",
+    ),
+    _table_3(
+        "and test accuracy larger (without, with)",
+        "batch-normalization",
+        rising("accuracy_test", "without", "with"),
+        (0.217, 0.720),
+        percent=True,
+        chapter="batch_normalization",
+    ),
+]
