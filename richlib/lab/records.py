@@ -79,7 +79,7 @@ def read(file: str | os.PathLike) -> Record:
     """A record from a file, of this or an older schema; RecordError says what is wrong with it."""
     try:
         content = _upgraded(json.loads(Path(file).read_text(encoding="utf-8")))
-        jsonschema.validate(content, _schema())
+        _validator().validate(content)
     except (json.JSONDecodeError, UnicodeDecodeError, jsonschema.ValidationError) as error:
         reason = getattr(error, "message", str(error))
         raise RecordError(f"{file} is not a valid record: {reason}") from error
@@ -89,7 +89,7 @@ def read(file: str | os.PathLike) -> Record:
 def write(record: Record, file: str | os.PathLike) -> None:
     """Validate and write: the file is either there in full, or as it was before."""
     content = _without_nan(dataclasses.asdict(record))
-    jsonschema.validate(content, _schema())
+    _validator().validate(content)
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
@@ -163,8 +163,9 @@ def _upgraded(content):
 
 
 @functools.cache
-def _schema() -> dict:
-    return json.loads((SHIPPED / "schema.json").read_text(encoding="utf-8"))
+def _validator() -> jsonschema.Draft202012Validator:
+    schema = json.loads((SHIPPED / "schema.json").read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator(schema)
 
 
 def _without_nan(content):
