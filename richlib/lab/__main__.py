@@ -65,14 +65,16 @@ def _parser() -> argparse.ArgumentParser:
 def _list(args) -> None:
     for experiment in EXPERIMENTS.values():
         print(f"{experiment.name} ({experiment.source}): {', '.join(experiment.tiers)}")
-        for variant in experiment.variants:
+        for variant in experiment.names():
             print(f"  {experiment.name}/{variant}")
 
 
 def _plan(args) -> None:
     first = True
     for tier in [args.tier] if args.tier else TIERS:
-        names = args.names or [name for name, e in EXPERIMENTS.items() if tier in e.tiers]
+        names = args.names or list(EXPERIMENTS)
+        if not args.tier:  # all that each of them has
+            names = [name for name in names if tier in _tiers(name)]
         for alike in costing_the_same(expand(names, tier), tier):
             row = plan(alike[0], tier, measured_steps=args.steps).row()
             row["run"] = " ".join(alike)
@@ -82,6 +84,11 @@ def _plan(args) -> None:
             else:
                 print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
             first = False
+
+
+def _tiers(name: str) -> tuple[str, ...]:
+    experiment = EXPERIMENTS.get(name.partition("/")[0])
+    return tuple(experiment.tiers) if experiment else TIERS  # unknown ones meet their error later
 
 
 def _run(args) -> None:
@@ -107,8 +114,12 @@ def _sweep(args) -> None:
 
 
 def _report(args) -> None:
-    for claim in CLAIMS:
-        print("  ".join(claim.row(args.folder).values()))
+    from richlib.show import Table  # matplotlib takes a second to import, and no run needs it
+
+    for source in dict.fromkeys(claim.source for claim in CLAIMS):
+        claims = [claim for claim in CLAIMS if claim.source == source]
+        print(Table([claim.row(args.folder) | {"chapter": claim.chapter} for claim in claims]))
+        print()
 
 
 def _print(record: Record) -> None:
