@@ -492,6 +492,24 @@ def test_training_and_test_samples_differ():
             assert record.metrics["dlr_test"] > factor * record.metrics["dlr_train"]
 
 
+def test_figures_of_our_records():
+    """What entries 3, 6 and 42 quote of records is what the records say."""
+    page = PAGE.read_text("utf-8")
+    three = records.load("target-downscaling", "alpha-0.2", "paper")
+    first = records.load("untrained-networks", "1024-lecun-normal", "paper")
+    second = records.load("untrained-networks", "512-he-normal", "paper")
+    for metric in ("dlr_train", "dlr_test", "trace_within_train", "nc1_ridge_train"):
+        assert records.plus_minus(*records.summary(three, metric)) in page
+    for alpha in ("0.2", "2", "20"):
+        found = records.load("target-downscaling", f"alpha-{alpha}", "paper")
+        assert records.plus_minus(*records.summary(found, "s_init_train")) in page
+    for (record,), (dlr, trace) in ((first, (0.73, 3.67)), (second, (0.61, 13.99))):
+        assert record.metrics["dlr_train"] == pytest.approx(dlr, abs=0.005)
+        assert record.metrics["trace_within_train"] == pytest.approx(trace, abs=0.005)
+        assert f"{dlr} and {trace}" in page
+    assert second[0].metrics["nc1_ridge_train"] == pytest.approx(110250, abs=1)
+
+
 # The page
 
 ENTRY = re.compile(r"^\((errata-[\w-]+)\)=\n+### (\d+)\. (.+)$", re.M)
