@@ -41,6 +41,7 @@ PAGES = (
     *("foundations/feature_kernel", "foundations/richness", "foundations/neural_collapse"),
     *("foundations/nystrom", "foundations/learning_a_step"),
     *("experiments/encoded_labels", "experiments/earlier_measures"),
+    "experiments/your_own_network",
 )
 
 # The name of a record's metric, or what reads a number off one record, or off several of one seed.
