@@ -31,8 +31,8 @@ CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 def samples(recipe: Recipe, seed: int) -> tuple[Split, Split, dict]:
     """The training and the test split of a recipe, and the provenance of their data."""
-    if recipe.data == "mod-97-division":
-        train, test = tasks.modular_division(97, seed=seed, alpha=recipe.alpha)
+    if p := tasks.modulus(recipe.data):
+        train, test = tasks.modular_division(p, seed=seed, alpha=recipe.alpha)
         provenance = {"name": recipe.data, "source": "arithmetic", "copy": False, "sha256": {}}
     else:
         dataset = data.load(recipe.data)
@@ -69,18 +69,23 @@ def _network(recipe: Recipe, inputs: Tensor, C: int, seed: int) -> Network:
     if recipe.model == "transformer":
         tokens, length = int(inputs.max()) + 1, inputs.shape[1]
         return transformer(tokens, length, C, width=width, layers=recipe.hidden_layers)
-    if recipe.model == "mlp":
+    if recipe.model in ("mlp", "mlp-bn"):
+        d, before = inputs[0].numel(), {}  # what comes before its layers
+        if inputs.dtype == torch.uint8:
+            before["pixels"] = nn.Sequential(_pixels(recipe, inputs), nn.Flatten())
+        elif inputs.dtype == torch.int64:
+            tokens = nn.Embedding(int(inputs.max()) + 1, width)
+            d, before["embedding"] = d * width, nn.Sequential(tokens, nn.Flatten())
         mlp = MLP(
-            inputs[0].numel(),
+            d,
             C,
             width=width,
             hidden_layers=recipe.hidden_layers,
+            batch_norm=recipe.model != "mlp",
             initialization=recipe.initialization,
             generator=torch.Generator().manual_seed(seed),
         )
-        if inputs.dtype == torch.uint8:
-            flat = nn.Sequential(_pixels(recipe, inputs), nn.Flatten())
-            mlp.body = nn.Sequential(OrderedDict(pixels=flat, **dict(mlp.body.named_children())))
+        mlp.body = nn.Sequential(OrderedDict(before, **dict(mlp.body.named_children())))
         return mlp
     channels, side = inputs.shape[1:3]
     if recipe.model == "cnn":
@@ -90,7 +95,7 @@ def _network(recipe: Recipe, inputs: Tensor, C: int, seed: int) -> Network:
     if recipe.model in ("vgg16", "vgg16-bn"):
         pixels = _pixels(recipe, inputs, border=max(0, 32 - side) // 2)  # it halves 32 five times
         return vgg16(channels, C, width=width, pixels=pixels, batch_norm=recipe.model != "vgg16")
-    known = "mlp, cnn, resnet18, vgg16, vgg16-bn, transformer"
+    known = "mlp, mlp-bn, cnn, resnet18, vgg16, vgg16-bn, transformer"
     raise ValueError(f"model must be one of {known}, got {recipe.model!r}")
 
 
@@ -132,11 +137,12 @@ def optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     parameters = [p for p in model.parameters() if p.requires_grad]
     # fused: one pass over the parameters, several times faster than the default on a CPU
     common = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay, "fused": True}
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(parameters, betas=(0.9, recipe.beta2), **common)
+    if recipe.optimizer in ("adam", "adamw"):  # w: the decay does not go through the gradient
+        Adam = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+        return Adam(parameters, betas=(0.9, recipe.beta2), **common)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(parameters, momentum=recipe.momentum, **common)
-    raise ValueError(f"optimizer must be 'adam' or 'sgd', got {recipe.optimizer!r}")
+    raise ValueError(f"optimizer must be 'adam', 'adamw' or 'sgd', got {recipe.optimizer!r}")
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:

@@ -86,7 +86,10 @@ def auxiliary_heads(model: Network, example: Tensor) -> list[nn.Linear]:
 
 
 class MLP(Network):
-    """Hidden ReLU layers of equal width, then a linear head: inputs (n, d) to outputs (n, C)."""
+    """Hidden ReLU layers of equal width, then a linear head: inputs (n, d) to outputs (n, C).
+
+    batch_norm: between the linear part of a layer and its ReLU.
+    """
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class MLP(Network):
         *,
         width: int,
         hidden_layers: int,
+        batch_norm: bool = False,
         initialization: str = "lecun-normal",
         generator: torch.Generator | None = None,
     ):
@@ -104,7 +108,8 @@ class MLP(Network):
         widths = [d] + [width] * hidden_layers
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for fan_in, fan_out in zip(widths, widths[1:], strict=False):
-            layer = nn.Sequential(nn.Linear(fan_in, fan_out), nn.ReLU())
+            norm = [nn.BatchNorm1d(fan_out)] if batch_norm else []
+            layer = nn.Sequential(nn.Linear(fan_in, fan_out), *norm, nn.ReLU())
             layers[f"layer{len(layers) + 1}"] = layer
         super().__init__(nn.Sequential(layers), nn.Linear(width, C))
         for module in self.modules():

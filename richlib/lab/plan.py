@@ -11,7 +11,7 @@ from richlib.lab.augment import crop_and_flip
 from richlib.lab.data import LAYOUT
 from richlib.lab.experiments import Recipe, find
 from richlib.lab.step import FLOAT32, Step
-from richlib.lab.tasks import Split
+from richlib.lab.tasks import Split, modulus
 
 TRAINING_SAMPLES = {"digits": 1400, "mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000}
 # Dense float32 products per second, with tensor cores (TF32) where the card has them: from the
@@ -66,7 +66,8 @@ def plan(name: str, tier: str, *, measured_steps: int = 3) -> Plan:
     batch = example(recipe, min(recipe.batch_size, samples))
     model = assemble.network(recipe, batch, seed=0)
     parameters = sum(p.numel() for p in model.parameters())
-    states = 1 + {"adam": 2, "sgd": int(recipe.momentum > 0)}[recipe.optimizer]  # and gradients
+    kept = {"adam": 2, "adamw": 2, "sgd": int(recipe.momentum > 0)}
+    states = 1 + kept[recipe.optimizer]  # and gradients
     flops, memory, seconds, phases = 0, 0, 0.0, 0
     for phase in assemble.phases(recipe, model, batch, seed=0):
         x = batch
@@ -102,23 +103,24 @@ def costing_the_same(names: list[str], tier: str) -> list[list[str]]:
 
 def training_samples(recipe: Recipe) -> int:
     """How many samples the recipe trains on."""
-    if recipe.data == "mod-97-division":
-        return 97 * 96 // 2
+    if p := modulus(recipe.data):
+        return p * (p - 1) // 2
     return recipe.samples or TRAINING_SAMPLES[recipe.data]
 
 
 def example(recipe: Recipe, n: int, seed: int = 0) -> Split:
     """n random samples of the shapes and types that the recipe's network is trained on."""
     generator = torch.Generator().manual_seed(seed)
-    if recipe.data == "mod-97-division":
-        shape, C, high = (4,), 97, 99
+    p = modulus(recipe.data)
+    if p:
+        shape, C, high = (4,), p, p + 2
     else:
         shape, C = LAYOUT[recipe.data]
         high = 256
         shape = (1, *shape) if len(shape) == 2 else (shape[2], *shape[:2])
     inputs = torch.randint(high, (n, *shape), generator=generator)
     inputs[0] = high - 1  # so that the largest token is there
-    if recipe.data != "mod-97-division":
+    if not p:
         inputs = inputs.byte()
     if recipe.encoding is not None:
         inputs = inputs.flatten(1).float() / 255

@@ -71,7 +71,7 @@ def expand(names: Iterable[str], tier: str) -> list[str]:
     """ "NAME" stands for all of its variants; every one must exist at the tier."""
     expanded = []
     for name in names:
-        variants = EXPERIMENTS[name].variants if name in EXPERIMENTS else None
+        variants = EXPERIMENTS[name].at(tier) if name in EXPERIMENTS else None
         expanded += [f"{name}/{v}" for v in variants] if variants else [name]
     for name in expanded:
         experiment, variant = find(name)

@@ -1,5 +1,6 @@
 """From a data set to what a network is trained on: inputs, targets, labels."""
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,6 +103,12 @@ def scalar_targets(train: Split, test: Split, *, alpha: float) -> tuple[Split, S
         replace(split, targets=((split.labels - mean) / std / alpha).float()[:, None])
         for split in (train, test)
     )
+
+
+def modulus(name: str) -> int | None:
+    """The prime P of the task "mod-P-division"; None for the name of a data set."""
+    match = re.fullmatch(r"mod-(\d+)-division", name)
+    return int(match[1]) if match else None
 
 
 def modular_division(p: int, *, seed: int, alpha: float) -> tuple[Split, Split]:

@@ -7,6 +7,7 @@ import torch
 
 from richlib.lab import assemble
 from richlib.lab.experiments import EXPERIMENTS, Recipe
+from richlib.lab.models import stages
 from richlib.lab.plan import example
 
 RECIPE = Recipe(data="digits")
@@ -27,6 +28,18 @@ def test_optimizers_have_the_recipes_numbers():
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (1e-3, 0.9, 5e-5)
     group = assemble.optimizer(dataclasses.replace(RECIPE, beta2=0.98), model).param_groups[0]
     assert group["betas"] == (0.9, 0.98)
+
+
+def test_only_adamw_decays_a_parameter_without_a_gradient_by_rate_times_decay():
+    """Adam rescales the decay as a part of the gradient: its first step is the learning rate."""
+    for name, expected in (("adamw", 1 - 0.01 * 2), ("adam", 1 - 0.01)):
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(model.weight)
+        recipe = dataclasses.replace(RECIPE, optimizer=name, learning_rate=0.01, weight_decay=2.0)
+        optimizer = assemble.optimizer(recipe, model)
+        model.weight.grad = torch.zeros_like(model.weight)
+        optimizer.step()
+        assert float(model.weight.detach()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_what_is_trained_is_optimized():
@@ -50,7 +63,7 @@ def test_cross_entropy_is_that_of_the_classes():
         ({"model": "resnet50"}, "model must be one of .*resnet18.*, got 'resnet50'"),
         ({"model": "cnn", "pixels": "raw"}, "pixels must be .*, got 'raw'"),
         ({"loss": "hinge"}, "loss must be .*, got 'hinge'"),
-        ({"optimizer": "adamw"}, "optimizer must be .*, got 'adamw'"),
+        ({"optimizer": "lion"}, "optimizer must be .*, got 'lion'"),
     ],
 )
 def test_unknown_names(change, message):
@@ -61,7 +74,7 @@ def test_unknown_names(change, message):
         assemble.optimizer(recipe, model)
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn", "resnet18", "vgg16-bn", "transformer"])
+@pytest.mark.parametrize("model", ["mlp", "mlp-bn", "cnn", "resnet18", "vgg16-bn", "transformer"])
 def test_networks_are_drawn_from_the_seed_and_disturb_nobody(model):
     data = "mod-97-division" if model == "transformer" else "cifar10"
     recipe = Recipe(data=data, model=model, width=16)
@@ -73,6 +86,16 @@ def test_networks_are_drawn_from_the_seed_and_disturb_nobody(model):
     assert torch.equal(torch.randn(3), undisturbed)
     first, same, other = (torch.cat([p.flatten() for p in m.parameters()]) for m in (a, b, c))
     assert torch.equal(first, same) and not torch.equal(first, other)
+
+
+def test_an_mlp_reads_tokens_through_an_embedding():
+    recipe = Recipe(data="mod-23-division", width=16, hidden_layers=2)
+    split = example(recipe, 4)
+    model = assemble.network(recipe, split, seed=0)
+    assert model.body.embedding(split.inputs).shape == (4, 4 * 16)  # 4 tokens
+    assert model.body.embedding[0].num_embeddings == 23 + 2  # with ÷ and =
+    assert list(stages(model.body)) == ["layer1", "layer2"]
+    assert model(split.inputs).shape == (4, 23)
 
 
 def test_standardized_pictures_have_mean_0_and_variance_1():

@@ -102,6 +102,19 @@ def test_the_paper_mlp_has_the_norm_of_table_1():
     assert model.body(torch.zeros(2, 784)).shape == (2, 1024)
 
 
+def test_batch_normalization_adds_two_numbers_a_unit_and_changes_no_weight():
+    def mlp(batch_norm):
+        generator = torch.Generator().manual_seed(0)
+        options = dict(width=16, hidden_layers=3, batch_norm=batch_norm, generator=generator)
+        return MLP(4, 2, **options)
+
+    without, with_ = mlp(False), mlp(True)
+    kinds = [[type(m).__name__ for m in layer] for layer in with_.body]
+    assert kinds == [["Linear", "BatchNorm1d", "ReLU"]] * 3
+    assert count(with_) == count(without) + 3 * 2 * 16
+    assert torch.equal(with_.head.weight, without.head.weight)
+
+
 @pytest.mark.parametrize(
     "name, variance", [("lecun-normal", 1.0), ("he-normal", 2.0), ("torch-default", 1 / 3)]
 )

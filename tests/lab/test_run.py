@@ -203,10 +203,21 @@ def test_measured_epochs():
 
 def test_every_recipe_can_be_named():
     for experiment in EXPERIMENTS.values():
-        for variant in experiment.variants:
-            assert find(f"{experiment.name}/{variant}") == (experiment, variant)
-            for tier in experiment.tiers:
-                assert experiment.recipe(variant, tier).epochs > 0
+        for tier in experiment.tiers:
+            for variant in experiment.at(tier):
+                assert find(f"{experiment.name}/{variant}") == (experiment, variant)
+                assert experiment.recipe(variant, tier).model
+
+
+def test_a_tier_may_have_variants_of_its_own(monkeypatch):
+    own = {"pocket": {"shallow": {"hidden_layers": 1}}}
+    experiment = dataclasses.replace(experiments.ENCODED_LABELS, name="mixed", own=own)
+    monkeypatch.setitem(EXPERIMENTS, "mixed", experiment)
+    assert find("mixed/shallow")[0].recipe("shallow", "pocket").hidden_layers == 1
+    assert list(experiment.at("desk")) == ["full", "last-layer"]
+    for variant, tier in (("full", "pocket"), ("shallow", "desk")):
+        with pytest.raises(KeyError, match="has the variants"):
+            experiment.recipe(variant, tier)
 
 
 @pytest.mark.parametrize("name", ["nothing/full", "encoded-labels/nothing", "encoded-labels"])

@@ -94,7 +94,9 @@ def test_a_name_stands_for_all_of_its_variants():
     assert expand([NAMES[1]], "pocket") == NAMES[1:]
 
 
-@pytest.mark.parametrize("name, tier", [("nothing/full", "pocket"), ("low-rank", "pocket")])
+@pytest.mark.parametrize(
+    "name, tier", [("nothing/full", "pocket"), ("encoded-labels-sweep", "pocket")]
+)
 def test_names_are_checked_before_anything_starts(name, tier, tmp_path):
     with pytest.raises(KeyError):
         sweep([name], tier=tier, folder=tmp_path)

@@ -7,6 +7,7 @@ from richlib.lab.tasks import (
     classification,
     encoded_labels,
     modular_division,
+    modulus,
     scalar_targets,
     shuffle_labels,
     subset,
@@ -124,3 +125,15 @@ def test_modular_division_divides():
     assert len(both.unique(dim=0)) == 97 * 96
     assert train.targets.shape == (4656, 97) and float(train.targets.max()) == 2
     assert not torch.equal(train.inputs, modular_division(97, seed=1, alpha=0.5)[0].inputs)
+
+
+@pytest.mark.parametrize("name, p", [("mod-97-division", 97), ("mod-23-division", 23)])
+def test_the_name_of_a_division_has_its_prime(name, p):
+    assert modulus(name) == p
+    train, test = modular_division(p, seed=0, alpha=1.0)
+    assert len(train) == len(test) == p * (p - 1) // 2
+
+
+@pytest.mark.parametrize("name", ["digits", "mod-division", "mod-23-addition", "mod-23-division-2"])
+def test_other_names_have_none(name):
+    assert modulus(name) is None
