@@ -73,7 +73,7 @@ def _plan(args) -> None:
     first = True
     for tier in [args.tier] if args.tier else TIERS:
         names = args.names or list(EXPERIMENTS)
-        if not args.tier:  # all that each of them has
+        if not (args.tier and args.names):  # all that there is, then
             names = [name for name in names if tier in _tiers(name)]
         for alike in costing_the_same(expand(names, tier), tier):
             row = plan(alike[0], tier, measured_steps=args.steps).row()

@@ -77,7 +77,7 @@ def plan(name: str, tier: str, *, measured_steps: int = 3) -> Plan:
         phase.train()
         flops += _flops(recipe, phase, x) * steps
         trained = sum(p.numel() for p in phase.parameters() if p.requires_grad)
-        memory = max(memory, 4 * states * trained + _kept(recipe, phase, x))
+        memory = max(memory, 4 * states * trained + memory_kept(recipe, phase, x))
         if measured_steps:
             seconds += _seconds_per_step(recipe, phase, x, measured_steps) * steps
         phases += 1
@@ -103,9 +103,8 @@ def costing_the_same(names: list[str], tier: str) -> list[list[str]]:
 
 def training_samples(recipe: Recipe) -> int:
     """How many samples the recipe trains on."""
-    if p := modulus(recipe.data):
-        return p * (p - 1) // 2
-    return recipe.samples or TRAINING_SAMPLES[recipe.data]
+    p = modulus(recipe.data)
+    return recipe.samples or (p * (p - 1) // 2 if p else TRAINING_SAMPLES[recipe.data])
 
 
 def example(recipe: Recipe, n: int, seed: int = 0) -> Split:
@@ -138,19 +137,18 @@ def _flops(recipe: Recipe, model, batch: Split) -> int:
     return counter.get_total_flops()
 
 
-def _kept(recipe: Recipe, model, batch: Split) -> int:
+def memory_kept(recipe: Recipe, model, batch: Split) -> int:
     """Bytes that the forward pass of one step keeps for its backward pass."""
     own = {p.data_ptr() for p in model.parameters()}
     kept = {}
 
     def keep(tensor):
-        if tensor.data_ptr() not in own:
-            kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
-        return tensor
+        # Detached, for an output that its own graph keeps would never be freed.
+        kept[tensor.data_ptr()] = tensor.detach()
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda nothing: nothing):
         _loss(recipe, model, batch)
-    return sum(kept.values())
+    return sum(x.numel() * x.element_size() for pointer, x in kept.items() if pointer not in own)
 
 
 def _loss(recipe: Recipe, model, batch: Split):

@@ -1,7 +1,12 @@
 """Plans: counted figures agree with counts by hand."""
 
+import gc
+import resource
+from pathlib import Path
+
 import pytest
 
+from richlib.lab import assemble
 from richlib.lab.__main__ import main
 from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.plan import (
@@ -10,6 +15,7 @@ from richlib.lab.plan import (
     UTILIZATION,
     costing_the_same,
     example,
+    memory_kept,
     plan,
     training_samples,
 )
@@ -57,6 +63,36 @@ def test_the_table(capsys):
         "| encoded-labels/full",
         "| encoded-labels/last-layer",
     ]
+
+
+def test_all_experiments_of_one_tier(monkeypatch, capsys):
+    """Not every experiment has every tier: those that have it."""
+    for name in [n for n in EXPERIMENTS if n not in ("encoded-labels", "encoded-labels-sweep")]:
+        monkeypatch.delitem(EXPERIMENTS, name)
+    assert main(["plan", "--tier", "pocket", "--steps", "0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == [
+        "encoded-labels/full",
+        "encoded-labels/last-layer",
+    ]
+
+
+def test_a_plan_keeps_nothing():
+    """What a forward pass keeps is counted, the same each time, and then freed."""
+
+    def resident():
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    recipe = EXPERIMENTS["learning-rate"].recipe("lr-0.05", "desk")
+    batch = example(recipe, recipe.batch_size)
+    sizes, kept = [], set()
+    for _ in range(4):
+        model = assemble.network(recipe, batch, seed=0).train()
+        kept.add(memory_kept(recipe, model, batch))
+        sizes.append(resident())
+    assert len(kept) == 1 and min(kept) > 50 * 2**20
+    assert sizes[3] - sizes[1] < min(kept)
 
 
 def test_this_machine_is_measured():
