@@ -32,7 +32,9 @@ CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 def samples(recipe: Recipe, seed: int) -> tuple[Split, Split, dict]:
     """The training and the test split of a recipe, and the provenance of their data."""
     if p := tasks.modulus(recipe.data):
-        train, test = tasks.modular_division(p, seed=seed, alpha=recipe.alpha)
+        train, test = tasks.modular_division(
+            p, seed=seed, alpha=recipe.alpha, samples=recipe.samples
+        )
         provenance = {"name": recipe.data, "source": "arithmetic", "copy": False, "sha256": {}}
     else:
         dataset = data.load(recipe.data)
@@ -47,8 +49,8 @@ def samples(recipe: Recipe, seed: int) -> tuple[Split, Split, dict]:
             )
         else:
             train, test = tasks.classification(dataset, alpha=recipe.alpha)
-    if recipe.samples is not None:
-        train = tasks.subset(train, recipe.samples, seed=seed)
+        if recipe.samples is not None:
+            train = tasks.subset(train, recipe.samples, seed=seed)
     if recipe.shuffled:
         train = tasks.shuffle_labels(train, recipe.shuffled, seed=seed)
     if recipe.scalar:

@@ -11,7 +11,7 @@ class Recipe:
     """Everything a run depends on besides its seed. Defaults are what most experiments share."""
 
     data: str  # name of a data set, or "mod-P-division", for a prime P
-    samples: int | None = None  # of the training split, balanced; None: all
+    samples: int | None = None  # of the training split, balanced; None: all, of a division half
     encoding: float | None = None  # brightness of a label over the first pixels; full pixel: 1
     shuffled: float = 0.0  # the fraction of training labels that are shuffled
     scalar: bool = False  # regression on the label itself

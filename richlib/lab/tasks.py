@@ -111,8 +111,11 @@ def modulus(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def modular_division(p: int, *, seed: int, alpha: float) -> tuple[Split, Split]:
-    """x / y mod a prime p, half of all x and y ≠ 0 for training, drawn from `seed` (Fig. 12).
+def modular_division(
+    p: int, *, seed: int, alpha: float, samples: int | None = None
+) -> tuple[Split, Split]:
+    """x / y mod a prime p, for all x and y ≠ 0, of which `samples`, drawn from `seed`, are for
+    training, and the others for testing. By default half of them, as in Fig. 12.
 
     inputs: the tokens x, ÷, y, = as (n, 4), where 0..p−1 are numbers, p is "=" and p + 1 is "÷";
     labels: the quotient z, with z·y = x mod p. 97·96/2 = 4,656 training samples at p = 97. (The
@@ -122,8 +125,10 @@ def modular_division(p: int, *, seed: int, alpha: float) -> tuple[Split, Split]:
     x = z * y % p
     tokens = torch.stack([x, torch.full_like(x, p + 1), y, torch.full_like(x, p)], dim=1)
     order = torch.randperm(len(z), generator=_generator(seed, 4))
+    samples = samples or len(z) // 2
     return tuple(
-        Split(tokens[half], one_hot(z[half], p).float() / alpha, z[half]) for half in order.chunk(2)
+        Split(tokens[part], one_hot(z[part], p).float() / alpha, z[part])
+        for part in (order[:samples], order[samples:])
     )
 
 

@@ -134,6 +134,12 @@ def test_the_name_of_a_division_has_its_prime(name, p):
     assert len(train) == len(test) == p * (p - 1) // 2
 
 
+def test_what_does_not_train_a_division_tests_it():
+    train, test = modular_division(23, seed=0, alpha=1.0, samples=380)
+    assert (len(train), len(test)) == (380, 23 * 22 - 380)
+    assert len(torch.cat([train.inputs, test.inputs]).unique(dim=0)) == 23 * 22
+
+
 @pytest.mark.parametrize("name", ["digits", "mod-division", "mod-23-addition", "mod-23-division-2"])
 def test_other_names_have_none(name):
     assert modulus(name) is None
