@@ -120,7 +120,7 @@ def test_operators_on_different_samples_do_not_compare():
 def test_reduced_features_have_the_same_kernel_and_richness(shape):
     generator = torch.Generator().manual_seed(0)
     features, readout = (torch.randn(*s, generator=generator) for s in (shape, (shape[1], 3)))
-    few = reduced_features(features)
+    few = reduced_features(features).float()
     assert few.shape == (shape[0], min(shape))
     torch.testing.assert_close(few @ few.T, features @ features.T, rtol=1e-4, atol=1e-4)
     outputs = features @ readout

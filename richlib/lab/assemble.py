@@ -23,7 +23,7 @@ from richlib.lab.models import (
 )
 from richlib.lab.recipe import Recipe
 from richlib.lab.tasks import Split
-from richlib.lab.transformer import transformer
+from richlib.lab.transformer import Operands, transformer
 
 # Of CIFAR's channels, as the paper gives them (H.4.2).
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -76,8 +76,7 @@ def _network(recipe: Recipe, inputs: Tensor, C: int, seed: int) -> Network:
         if inputs.dtype == torch.uint8:
             before["pixels"] = nn.Sequential(_pixels(recipe, inputs), nn.Flatten())
         elif inputs.dtype == torch.int64:
-            tokens = nn.Embedding(int(inputs.max()) + 1, width)
-            d, before["embedding"] = d * width, nn.Sequential(tokens, nn.Flatten())
+            d, before["embedding"] = width, Operands(int(inputs.max()) + 1, width // 2)
         mlp = MLP(
             d,
             C,

@@ -1,4 +1,4 @@
-"""The two-layer transformer of the grokking experiment (Fig. 12)."""
+"""The two-layer transformer of the grokking experiment (Fig. 12), and embeddings of tokens."""
 
 from collections import OrderedDict
 
@@ -18,6 +18,20 @@ class Embedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.token(x) + self.position.weight[: x.shape[1]]
+
+
+class Operands(nn.Module):
+    """Tokens x, ÷, y, = as (n, 4) to the vectors of x and y side by side: (n, 2·dim).
+
+    For networks without attention, to which signs that never change are a large random bias.
+    """
+
+    def __init__(self, tokens: int, dim: int):
+        super().__init__()
+        self.token = nn.Embedding(tokens, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.token(x[:, ::2]).flatten(1)
 
 
 class Block(nn.Module):

@@ -88,12 +88,13 @@ def test_networks_are_drawn_from_the_seed_and_disturb_nobody(model):
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
-def test_an_mlp_reads_tokens_through_an_embedding():
+def test_an_mlp_reads_the_numbers_of_a_division_through_an_embedding():
     recipe = Recipe(data="mod-23-division", width=16, hidden_layers=2)
     split = example(recipe, 4)
     model = assemble.network(recipe, split, seed=0)
-    assert model.body.embedding(split.inputs).shape == (4, 4 * 16)  # 4 tokens
-    assert model.body.embedding[0].num_embeddings == 23 + 2  # with ÷ and =
+    features = model.body.embedding(split.inputs)
+    x, y = model.body.embedding.token.weight[split.inputs[:, [0, 2]]].unbind(1)
+    assert torch.equal(features, torch.cat([x, y], dim=1)) and features.shape == (4, 16)
     assert list(stages(model.body)) == ["layer1", "layer2"]
     assert model(split.inputs).shape == (4, 23)
 
