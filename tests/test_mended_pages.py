@@ -21,6 +21,7 @@ WRITTEN = {  # what the theme, MyST-NB and docutils write: what it becomes
         '<div class="output"><img alt="a" src="../_images/a.png" /></div>'
     ),
     "<tr><th></th><th>n</th></tr>": "<tr><td></td><th>n</th></tr>",
+    '<th class="head"><p></p></th>': "<td></td>",
 }
 UNTOUCHED = [
     '<button class="btn search-button__button" title="Search" aria-label="Search">',

@@ -20,7 +20,7 @@ MENDS = [
     # Figures scroll on phones. The theme makes this box, if it scrolls, reachable by keyboard.
     (r"(?m)^(<img [^>]*_images/[^>]*>)", r'<div class="output">\1</div>'),
     # An empty corner of a table is the head of nothing.
-    (r"<th></th>", "<td></td>"),
+    (r'<th(?: class="head")?>(?:<p></p>)?</th>', "<td></td>"),
 ]
 
 
