@@ -20,8 +20,9 @@ WRITTEN = {  # what the theme, MyST-NB and docutils write: what it becomes
     '<img alt="a" src="../_images/a.png" />': (
         '<div class="output"><img alt="a" src="../_images/a.png" /></div>'
     ),
-    "<tr><th></th><th>n</th></tr>": "<tr><td></td><th>n</th></tr>",
-    '<th class="head"><p></p></th>': "<td></td>",
+    '<tr><th></th><th class="head"><p></p></th><th>n</th></tr>': (
+        "<tr><td></td><td></td><th>n</th></tr>"
+    ),
 }
 UNTOUCHED = [
     '<button class="btn search-button__button" title="Search" aria-label="Search">',
