@@ -53,7 +53,7 @@ def test_a_killed_worker_is_replaced_and_all_records_are_there(tmp_path):
         text=True,
     )
     deadline = time.monotonic() + 300
-    while not list(folder.rglob("*.checkpoint")) and process.poll() is None:
+    while not list(folder.rglob("*.checkpoint.0")) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     victims = workers()
