@@ -9,10 +9,9 @@ slows both sides.
 
 import argparse
 import resource
-import statistics
-import time
 
 import torch
+from timing import medians
 
 from richlib import Moments
 from richlib.sketch import sketched_dlr
@@ -47,17 +46,6 @@ def naive(features, outputs):
         A -= A.mean(dim=0)
         A -= A.mean(dim=1, keepdim=True)
     return float(1 - (K * L).sum() / (K.norm() * L.norm()))
-
-
-def medians(rounds: int, **tasks) -> dict[str, float]:
-    """Seconds of each task, run in turn."""
-    times = {name: [] for name in tasks}
-    for _ in range(rounds + 1):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}  # 0: warm-up
 
 
 def time_shape(n: int, p: int, C: int, rounds: int) -> None:

@@ -9,10 +9,9 @@ random bytes of MNIST's shape: their values do not change what a step costs.
 """
 
 import argparse
-import statistics
-import time
 
 from PIL import Image
+from timing import medians
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
@@ -85,17 +84,6 @@ def time_network(name: str, recipe: Recipe, samples: int, rounds: int) -> None:
     print(f"  our loop over bare steps                 {seconds['ours'] / seconds['bare']:6.2f} ×")
     print(f"  DataLoader with 2 workers over our loop  {seconds['usual'] / seconds['ours']:6.2f} ×")
     print(f"  tracking every {EVERY} steps on {PROBE} samples  {100 * share:6.2f} %", flush=True)
-
-
-def medians(rounds: int, **tasks) -> dict[str, float]:
-    """Seconds of each task, run in turn."""
-    times = {name: [] for name in tasks}
-    for _ in range(rounds + 1):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}  # 0: warm-up
 
 
 def main() -> None:

@@ -103,9 +103,9 @@ WEIGHT_DECAY_ALONE = Experiment(
     notes="""\
 Tables 9 and 10 list it as "Table 2", with a weight decay of 1e-3. With that, 93,800 steps at a
 learning rate of 1e-6 would change ‖θ‖² by a factor exp(-2e-4), where Table 1 has 7e-9. Its factor
-needs learning rate × decay = 1e-4 a step: 100 at the stated learning rate. The lower tiers take
-ten times the learning rate for a tenth of the steps. Width and initialization are not given: these
-two fit the table's untrained column (see untrained-networks).""",
+needs learning rate × decay = 1e-4 a step: 100 at the stated learning rate. The desk tier takes ten
+times the learning rate for a tenth of the steps. Width and initialization are not given: these two
+fit the table's untrained column (see untrained-networks).""",
 )
 
 UNTRAINED_NETWORKS = Experiment(

@@ -4,7 +4,7 @@ Tables 5 to 8 repeat Fig. 1b and Tables 1 to 3 with standard deviations. Table 8
 only, so accuracies of Table 3 have none; neither has anything in Table 4.
 
 The tables do not say which samples their metrics are measured on. D_LR of Table 7 is compared on
-test samples, where trial runs came near it (errata); all other metrics but the test accuracy on
+test samples, where our runs come near it (errata); all other metrics but the test accuracy on
 training samples.
 """
 
