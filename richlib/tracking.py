@@ -59,7 +59,11 @@ class Tracker:
         begin = time.perf_counter()
         features, outputs = features_and_outputs(self.model, self.samples, head=self.head)
         Φ = reduced_features(features)
-        eigenvalues = torch.linalg.eigvalsh(Φ.T @ Φ).flip(0).clamp(min=0)
+        if Φ.shape == features.shape:
+            eigenvalues = torch.linalg.eigvalsh(Φ.T @ Φ)
+        else:  # reduced features are orthogonal: their squares are the eigenvalues
+            eigenvalues = (Φ * Φ).sum(dim=0)
+        eigenvalues = eigenvalues.flip(0).clamp(min=0)
         values = {"dlr": dlr(Φ, outputs), "effective_dimension": effective_dimension(eigenvalues)}
         self.history["step"].append(step)
         for name, value in values.items():

@@ -178,7 +178,17 @@ CIFAR_RESNET = Recipe(
 )
 CIFAR100_RESNET = dataclasses.replace(CIFAR_RESNET, data="cifar100", alpha=1 / 10, epochs=400)
 # Smaller networks learn from fewer pictures in fewer epochs: what a workstation does in minutes.
-DESK = {"samples": 5_000, "width": 16, "epochs": 30, "decay_every": 10}
+# Not augmented: so few epochs would not be enough to fit what changes from one to the next.
+DESK = {
+    "data": "cifar10",
+    "alpha": 1 / 3,
+    "samples": 2_000,
+    "augmented": False,
+    "width": 16,
+    "batch_size": 64,
+    "epochs": 30,
+    "decay_every": 12,
+}
 POCKET = {"data": "digits", "width": 8, "epochs": 20, "decay_every": 8, "augmented": False}
 # From all of the digits any setting learns the same; from a few, differences show.
 FEW = POCKET | {"samples": 256, "batch_size": 64, "epochs": 30, "decay_every": 10}
@@ -200,8 +210,11 @@ SAMPLES = Experiment(
     source="Figure 2",
     paper=CIFAR_RESNET,
     variants={f"n-{n}": {"samples": n} for n in (100, 300, 1_000, 3_000, 10_000, 30_000, 50_000)},
-    tiers={"pocket": POCKET | {"batch_size": 32}, "paper": {}},
-    own={"pocket": {f"n-{n}": {"samples": n} for n in (50, 100, 300, 1_000)}},
+    tiers={"pocket": POCKET | {"batch_size": 32}, "desk": DESK, "paper": {}},
+    own={
+        "pocket": {f"n-{n}": {"samples": n} for n in (50, 100, 300, 1_000)},
+        "desk": {f"n-{n}": {"samples": n} for n in (100, 300, 1_000, 3_000, 10_000)},
+    },
     notes="Table 9 gives no numbers of samples: these are ours, about evenly spaced in log n.",
 )
 
@@ -233,7 +246,7 @@ BATCH_NORMALIZATION = Experiment(
             "learning_rate": 5e-2,
             "epochs": 50,
         },
-        "desk": {"samples": 5_000, "width": 16, "epochs": 20},
+        "desk": DESK | {"decay_every": None},
         "paper": {},
     },
     own={"pocket": {"with": {"model": "mlp-bn"}, "without": {"model": "mlp"}}},
@@ -259,20 +272,25 @@ LEARNING_RATE = Experiment(
     notes="Table 10 has the rate of Figure 5, which is the middle one; Figure 4 varies it.",
 )
 
+
+def _decays(*of: float) -> dict[str, dict]:
+    return {n: {"weight_decay": d} for n, d in zip(("none", "weak", "strong"), of, strict=True)}
+
+
 WEIGHT_DECAY = Experiment(
     name="weight-decay",
     source="Table 3 row 3, Figure 13",
     paper=CIFAR_RESNET,
-    variants={f"decay-{decay:g}": {"weight_decay": decay} for decay in (0.0, 1e-4, 1e-3)},
+    variants=_decays(0.0, 1e-4, 1e-3),
     tiers={
         "pocket": FEW | {"learning_rate": 0.1, "batch_size": 32},
         "desk": DESK,
         "paper": {},
     },
-    own={"pocket": {f"decay-{decay:g}": {"weight_decay": decay} for decay in (0.0, 3e-3, 1e-2)}},
+    own={"pocket": _decays(0.0, 3e-3, 1e-2), "desk": _decays(0.0, 3e-3, 1e-2)},
     notes="""\
-Tables 9 and 10 have no row for it: all else is Figure 2's. In the 240 steps of the pocket tier the
-paper's decay, which had 78,200 of them, would do nothing: it is stronger there.""",
+Tables 9 and 10 have no row for it: all else is Figure 2's. In the few hundred steps of the lower
+tiers the paper's decay, which had 78,200 of them, would do nothing: it is stronger there.""",
 )
 
 ARCHITECTURE = Experiment(
@@ -316,13 +334,19 @@ LOW_RANK = Experiment(
     tiers={
         "pocket": POCKET
         | {"learning_rate": 0.03, "batch_size": 32, "epochs": 10, "decay_every": 8},
+        "desk": DESK,
         "paper": {},
     },
     own={
         "pocket": {
             "resnet18-digits": {},
             "vgg16-bn-digits": {"model": "vgg16-bn", "width": 4},
-        }
+        },
+        "desk": {
+            f"{model}-{data}": {"model": model, "data": data, "alpha": alpha}
+            for data, alpha in (("mnist", 1.0), ("cifar10", 1 / 3))
+            for model in ("resnet18", "vgg16-bn")
+        },
     },
     notes="""\
 Tables 9 and 10 have no rows for it: all but the scale of the targets is Figure 2's, and VGG-16 is
@@ -336,7 +360,7 @@ REGRESSION = Experiment(
     variants={"scalar": {"scalar": True}, "classes": {}},
     tiers={
         "pocket": POCKET | {"batch_size": 64, "epochs": 16, "decay_every": 6},
-        "desk": {"samples": 5_000, "width": 16, "epochs": 20, "decay_every": 8},
+        "desk": DESK | {"data": "mnist", "alpha": 1.0},
         "paper": {},
     },
     notes="Tables 9 and 10 have no row for it: optimizer and network are Figure 2's.",
@@ -349,7 +373,7 @@ CROSS_ENTROPY = Experiment(
     variants={"cross-entropy": {}},
     tiers={
         "pocket": FEW | {"weight_decay": 1e-2, "batch_size": 32, "epochs": 60, "decay_every": 20},
-        "desk": DESK,
+        "desk": DESK | {"alpha": 1.0},
         "paper": {},
     },
     notes="""\
@@ -392,10 +416,11 @@ GROKKING = Experiment(
     },
     own={"pocket": {"mse": {}}},
     notes="""\
-Table 3 counts steps (200 and 3,000), Table 10 epochs (4,000, of ten steps each). The paper trains
-with the mean squared error throughout; its source for the task uses the cross-entropy. A small
-transformer does not grok within a minute on a CPU: the pocket tier has an MLP with two hidden
-layers on embeddings of the two numbers, division modulo 23, three quarters of all pairs for
+Table 3 counts steps (200 and 3,000), Table 10 epochs (4,000, of ten steps each). At step 200 a
+transformer has learned nothing, and both fit on an axis of 4,000: they are taken for epochs. The
+paper trains with the mean squared error throughout; its source for the task uses the cross-entropy.
+A small transformer does not grok within a minute on a CPU: the pocket tier has an MLP with two
+hidden layers on embeddings of the two numbers, division modulo 23, three quarters of all pairs for
 training, in one batch, so that an epoch is a step, and decoupled weight decay.""",
 )
 
@@ -422,6 +447,17 @@ EXPERIMENTS = {
         CROSS_ENTROPY,
     )
 }
+
+
+def same_recipe(recipe: Recipe, tier: str) -> list[tuple[Experiment, str]]:
+    """All (experiment, variant) that a recipe is that of, at a tier."""
+    return [
+        (experiment, variant)
+        for experiment in EXPERIMENTS.values()
+        if tier in experiment.tiers
+        for variant in experiment.at(tier)
+        if experiment.recipe(variant, tier) == recipe
+    ]
 
 
 def find(name: str) -> tuple[Experiment, str]:

@@ -11,7 +11,7 @@ import torch
 
 from richlib.lab import assemble
 from richlib.lab.augment import crop_and_flip
-from richlib.lab.metrics import features, probe
+from richlib.lab.metrics import features, probe, snapshot
 from richlib.lab.models import Network
 from richlib.lab.recipe import Recipe
 from richlib.lab.step import FLOAT32, Numerics
@@ -24,7 +24,7 @@ from richlib.rivals import parameter_norm
 class Trained:
     """A trained network, the curves of its training, and the samples it was trained and tested on.
 
-    curves: lists over the measured epochs, see `richlib.lab.train.train`.
+    curves: lists over the measured epochs, and spectra of some: see `richlib.lab.train.train`.
     provenance: of the data set.
     initial: the network before training.
     """
@@ -64,7 +64,7 @@ def fit(
     """Train the recipe's network on the recipe's data; resumes from `checkpoint` if it is there.
 
     Where layers are trained one after the other, the curves go through all of them: epochs count
-    on, and D_LR is that of the layer in training.
+    on, and D_LR is that of the layer in training. Spectra during training are not kept then.
     """
     train_split, test_split, provenance = assemble.samples(recipe, seed)
     model = assemble.network(recipe, train_split, seed).to(device)
@@ -92,6 +92,9 @@ def fit(
             measure=lambda phase=phase: (
                 probe(recipe, phase, *seen) | {"parameter_norm": parameter_norm(model)}
             ),
+            snapshot=None
+            if recipe.trained == "layerwise"
+            else lambda phase=phase: snapshot(phase, *seen),
             checkpoint=checkpoint and checkpoint.with_name(checkpoint.name + f".{number}"),
             identity=json.dumps([dataclasses.asdict(recipe), seed, number], sort_keys=True),
             progress=progress,

@@ -17,9 +17,9 @@ from richlib.richness import ESTIMATORS, effective_dimension
 from richlib.rivals import RIDGE, s_init, s_init_of_neurons
 from richlib.spectrum import Eigenfunctions
 
-# Curves are measured on at most this many samples of each split, final figures on all; layers
-# inside the network, which may have tens of thousands of features, on fewer.
-PROBE, LAYER_SAMPLES, WIDE = 10_000, 4_096, 1 << 25
+# Curves and layers inside the network, which may have tens of thousands of features, are measured
+# on at most this many samples of each split, final figures on all.
+PROBE, WIDE = 4_096, 1 << 25
 
 
 def measured(
@@ -28,7 +28,7 @@ def measured(
     """Final figures on all samples, and the spectrum: fitted on train, evaluated on test.
 
     initial: the network before training. layers: add the spectra of every layer (Appendix I), on
-    `LAYER_SAMPLES` samples of each split, as "LAYER/eigenvalues" and so on.
+    `PROBE` samples of each split, as "LAYER/eigenvalues" and so on.
     """
     metrics: dict[str, float] = {}
     pairs = []
@@ -45,7 +45,7 @@ def measured(
     metrics |= _rivals(features(initial, train), Φ, train.labels)
     spectra, metrics["effective_dimension"] = _spectra(Φ, Φ_test, test.targets, outputs)
     if layers:
-        fitted, unseen = train.first(LAYER_SAMPLES), test.first(LAYER_SAMPLES)
+        fitted, unseen = train.first(PROBE), test.first(PROBE)
         outputs = activations(model, unseen)[1]
         for (name, Φ), (_, Φ_test) in zip(
             layer_features(model, fitted), layer_features(model, unseen), strict=True
@@ -57,6 +57,8 @@ def measured(
 
 def _spectra(Φ: Tensor, Φ_test: Tensor, targets: Tensor, outputs: Tensor):
     """Eigenvalues and, on test samples, quality and utilization; and the effective dimension."""
+    if not Φ.any():  # every unit is dead: there are no eigenfunctions
+        return {"eigenvalues": [], "quality": [], "utilization": []}, math.nan
     eigenfunctions = Eigenfunctions.fit(Φ)
     spectra = {"eigenvalues": eigenfunctions.eigenvalues}
     dimension = _or_nan(effective_dimension, eigenfunctions.eigenvalues)
@@ -96,12 +98,28 @@ def probe(recipe: Recipe, model: Network, *splits: Split) -> dict[str, float]:
     """What the curves hold: performance and D_LR on the first samples of each split."""
     values: dict[str, float] = {}
     for name, split in zip(("train", "test"), splits, strict=True):
-        part = split.first(min(PROBE, max(1, WIDE // model.head.in_features)))
+        part = _first(model, split)
         Φ, outputs = activations(model, part)
         for key, value in _performance(recipe, outputs, part).items():
             values[f"{key}_{name}"] = value
         values[f"dlr_{name}"] = _moments(Φ, outputs).dlr()
     return values
+
+
+def snapshot(model: Network, train: Split, test: Split) -> dict[str, list[float]]:
+    """Leading eigenvalues, their quality and utilization: fitted on the first samples of train,
+    evaluated on those of test.
+    """
+    fitted, unseen = _first(model, train), _first(model, test)
+    Φ_test, outputs = activations(model, unseen)
+    spectra, _ = _spectra(features(model, fitted), Φ_test, unseen.targets, outputs)
+    leading = max(50, 2 * outputs.shape[1])
+    return {name: records.rounded(values[:leading], 4) for name, values in spectra.items()}
+
+
+def _first(model: Network, split: Split) -> Split:
+    """The samples that curves are measured on: fewer where features are many."""
+    return split.first(min(PROBE, max(1, WIDE // model.head.in_features)))
 
 
 def activations(model: Network, split: Split) -> tuple[Tensor, Tensor]:

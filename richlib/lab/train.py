@@ -26,6 +26,7 @@ def train(
     optimizer: torch.optim.Optimizer,
     seed: int,
     measure: Callable[[], dict[str, float]],
+    snapshot: Callable[[], dict[str, list[float]]] | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] = mse_loss,
     learning_rate: Callable[[int], float] | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
@@ -37,8 +38,8 @@ def train(
     """Minimize a loss of `model` on `data`; return the curves of `measure`.
 
     The curves hold what measure() returned at epoch 0 (before training) and at the epochs of
-    `is_measured`, and the seconds since the start. measure finds the model in training mode and
-    leaves it so.
+    `is_measured`, and the seconds since the start; and, as "epochN/NAME", the lists that snapshot()
+    returned at the epochs of `is_kept`. Both find the model in training mode and leave it so.
     loss: of outputs and targets, the mean squared error by default.
     learning_rate: of the epochs 1, 2, ...; by default the optimizer's own.
     augment: of a batch of inputs, with a generator to draw from.
@@ -64,8 +65,17 @@ def train(
         state |= {"scaler": step.scaler.state_dict(), "seconds": time.perf_counter() - start}
         checkpoints.write(state, checkpoint)
 
+    def look(epoch: int) -> dict[str, float]:
+        values = measure()
+        seconds = time.perf_counter() - start if epoch else 0.0
+        for name, value in {"epoch": epoch, "seconds": seconds, **values}.items():
+            curves.setdefault(name, []).append(value)
+        if snapshot and is_kept(epoch):
+            curves.update({f"epoch{epoch}/{name}": kept for name, kept in snapshot().items()})
+        return values
+
     if not curves:
-        _append(curves, epoch=0, seconds=0.0, **measure())
+        look(0)
     quiet = not progress or parallel.rank() > 0
     with tqdm(total=epochs, initial=done // steps, desc="epochs", disable=quiet) as bar:
         for epoch in range(done // steps + 1, epochs + 1):
@@ -89,9 +99,7 @@ def train(
             if not parallel.everywhere(finite):
                 curves["diverged"] = [epoch]
             elif is_measured(epoch, epochs):
-                values = measure()
-                _append(curves, epoch=epoch, seconds=time.perf_counter() - start, **values)
-                bar.set_postfix({k: f"{v:.3g}" for k, v in values.items() if k in SHOWN})
+                bar.set_postfix({k: f"{v:.3g}" for k, v in look(epoch).items() if k in SHOWN})
             bar.update()
             if checkpoint and (time.perf_counter() - saved > PAUSE or epoch == epochs):
                 save(epoch * steps)
@@ -107,6 +115,11 @@ def is_measured(epoch: int, epochs: int) -> bool:
     return epoch <= 10 or epoch % 5 == 0 or epoch == epochs
 
 
+def is_kept(epoch: int) -> bool:
+    """0 and 1, 2, 3, 5, 10, 20, 30, 50, ...: about evenly spaced in the logarithm."""
+    return epoch == 0 or str(epoch).rstrip("0") in ("1", "2", "3", "5")
+
+
 def _order(data: Split, seed: int, epoch: int) -> Tensor:
     """The order of the samples in an epoch, drawn from (seed, epoch)."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -116,11 +129,6 @@ def _order(data: Split, seed: int, epoch: int) -> Tensor:
 def _generator(seed: int, step: int) -> torch.Generator:
     """What augments the batch of a step. Far from the seeds of `_order`."""
     return torch.Generator().manual_seed((1 << 62) + seed * 1_000_000_007 + step)
-
-
-def _append(curves: dict[str, list[float]], **values: float) -> None:
-    for name, value in values.items():
-        curves.setdefault(name, []).append(value)
 
 
 def _resume(checkpoint: Path | None, identity: str, model: nn.Module, step: Step):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from built import BOOK, DESKTOP, PAGES, SCHEMES
+
+from .built import BOOK, DESKTOP, PAGES, SCHEMES
 
 lines = []  # what tests measured
 

@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from built import BOOK, PAGES
+
+from .built import BOOK, PAGES
 
 PAGE_LIMIT, BOOK_LIMIT = 2.5e6, 60e6  # bytes
 

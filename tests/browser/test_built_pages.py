@@ -3,7 +3,8 @@
 from importlib import resources
 
 import pytest
-from built import DESKTOP, PHONE, SCHEMES
+
+from .built import DESKTOP, PHONE, SCHEMES
 
 both = pytest.mark.parametrize("origin", SCHEMES)
 

@@ -61,6 +61,6 @@ def test_three_processes_give_the_record_of_one(tmp_path, monkeypatch, variant):
 
 
 def test_batch_normalization_is_refused_on_the_cpu(tmp_path):
-    done = torchrun(tmp_path, 2, "weight-decay", "run", "short/decay-0")
+    done = torchrun(tmp_path, 2, "weight-decay", "run", "short/none")
     assert done.returncode != 0
     assert "run networks with batch normalization in one process" in done.stderr

@@ -13,8 +13,8 @@ import richlib.lab.train as train_module
 from richlib.lab import checkpoints, experiments, records
 from richlib.lab.__main__ import main
 from richlib.lab.experiments import EXPERIMENTS, find
-from richlib.lab.run import run
-from richlib.lab.train import is_measured
+from richlib.lab.run import fit, measured, run
+from richlib.lab.train import is_kept, is_measured
 
 TIMES = ("seconds", "finished")
 
@@ -69,6 +69,40 @@ def test_last_layer_training_leaves_the_features_alone(short):
         )
     finally:
         del EXPERIMENTS["longer"]
+
+
+def test_spectra_are_kept_during_training(short):
+    record = run("short/full", progress=False)
+    kept = {key.partition("/")[0] for key in record.spectra if "/" in key}
+    assert kept == {f"epoch{n}" for n in (0, 1, 2, 3, 5)}
+    # Digits are fewer than a probe has: the last epoch that is kept is measured on all samples.
+    trained = fit(dataclasses.replace(short.recipe("full", "pocket"), epochs=5), progress=False)
+    _, spectra = measured(trained)
+    for name, values in spectra.items():
+        assert record.spectra[f"epoch5/{name}"] == pytest.approx(values[:50], rel=1e-3)
+    assert not any("/" in name for name in record.curves)
+
+
+def test_is_kept_follows_the_logarithm():
+    assert [n for n in range(61) if is_kept(n)] == [0, 1, 2, 3, 5, 10, 20, 30, 50]
+    assert is_kept(3000) and not is_kept(150)
+
+
+def test_a_recipe_is_trained_once_for_all_experiments_that_share_it(short, tmp_path, monkeypatch):
+    twin = dataclasses.replace(short, name="twin")
+    layers = dataclasses.replace(short, name="layers", layers=True)
+    monkeypatch.setitem(EXPERIMENTS, "twin", twin)
+    monkeypatch.setitem(EXPERIMENTS, "layers", layers)
+    first = run("short/full", folder=tmp_path, progress=False)
+    second = run("twin/full", folder=tmp_path, progress=False)
+    assert second == dataclasses.replace(first, experiment="twin")  # its times as well
+    assert records.load("twin", "full", "pocket", folder=tmp_path) == [second]
+    # It has no spectra of the layers, so this one trains; what has them serves the others.
+    third = run("layers/full", folder=tmp_path, progress=False)
+    assert third.finished != first.finished or third.seconds != first.seconds
+    assert any(key.startswith("layer") for key in third.spectra)
+    # Another seed is another run.
+    assert run("twin/full", seed=1, folder=tmp_path, progress=False).metrics != first.metrics
 
 
 @pytest.mark.parametrize("variant", ["full", "last-layer", "layerwise"])

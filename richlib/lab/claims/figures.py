@@ -148,8 +148,8 @@ FIGURES: list[Direction | Elsewhere] = [
         terms=rising(eigenvalue_step, "alpha-0.2", "alpha-2", "alpha-20"),
     ),
     _12("after grokking only C are used: Π̂(C) above 0.95", terms=_only_C("mse")),
-    _13("without weight decay the network is rich already: D_LR below 0.1", terms=_rich("decay-0")),
-    _13("without weight decay only C are used: Π̂(C) above 0.95", terms=_only_C("decay-0")),
+    _13("without weight decay the network is rich already: D_LR below 0.1", terms=_rich("none")),
+    _13("without weight decay only C are used: Π̂(C) above 0.95", terms=_only_C("none")),
     _14(
         "after one epoch ResNet18 has the smaller D_LR (ResNet18, MLP)",
         terms=rising(measures.at_epoch(1, "dlr_train"), "resnet18", "mlp"),

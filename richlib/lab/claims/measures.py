@@ -145,8 +145,8 @@ def _at_C(record: Record, curve: str, layer: str = "") -> float:
 
 def _of_layers(record: Record, curve: str) -> list[float]:
     """At C, of the layers in order."""
-    layers = [key.removesuffix(curve) for key in record.spectra if key.endswith(f"/{curve}")]
-    return [_at_C(record, curve, layer) for layer in layers]
+    parts = [key.removesuffix(curve) for key in record.spectra if key.endswith(f"/{curve}")]
+    return [_at_C(record, curve, part) for part in parts if not part.startswith("epoch")]
 
 
 def _differences(a: Record, b: Record, curve: str) -> list[float]:
