@@ -6,6 +6,7 @@ from html import escape
 
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -83,7 +84,7 @@ def _seeds(ax, curves: list[np.ndarray], label: str, x=None, **style) -> None:
     length = min(map(len, curves))
     values = np.stack([curve[:length] for curve in curves])  # (seeds, k)
     x = np.arange(2, length + 2) if x is None else x
-    color = COLORS.get(label)
+    color = COLORS.get(label.partition(" [")[0])
     ax.plot(x, values.mean(0), color=color, label=label, **style)
     if len(curves) > 1:
         spread = values.std(0, ddof=1)
@@ -91,9 +92,31 @@ def _seeds(ax, curves: list[np.ndarray], label: str, x=None, **style) -> None:
         ax.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0)
 
 
+def through_training(spectra: Mapping[str, Sequence], C: int, epochs: Sequence[int] = ()) -> Figure:
+    """The three-panel picture at several epochs of one run (Figs. 5, 12, 14, 17), and at its end.
+
+    spectra: of a record, which keeps those of some epochs as "epochN/quality" and so on.
+    epochs: which of these; all by default, from dark to light. ValueError where one was not kept.
+    """
+    kept = sorted(
+        int(key[5:-8]) for key in spectra if key.startswith("epoch") and "/quality" in key
+    )
+    if missing := sorted(set(epochs) - set(kept)):
+        raise ValueError(f"this record keeps spectra of the epochs {kept}, not of {missing}")
+    panels = ("quality", "utilization", "eigenvalues")
+    models = {
+        f"epoch {n}": [{key: spectra[f"epoch{n}/{key}"] for key in panels}] for n in epochs or kept
+    } | {"end": [spectra]}
+    colors = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(models)))
+    with plt.rc_context({"axes.prop_cycle": cycler(color=colors)}):
+        return three_panels(models, C)
+
+
 CURVES = {
+    "accuracy_train": "training accuracy",
     "accuracy_test": "test accuracy",
     "dlr_train": r"$D_{LR}$ (0 rich, 1 lazy)",
+    "dlr_test": r"$D_{LR}$ on test samples",
     "parameter_norm": r"$\|\theta\|^2$",
 }
 

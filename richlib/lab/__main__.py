@@ -1,4 +1,4 @@
-"""The command line: python -m richlib.lab list | plan | run | sweep | report."""
+"""The command line: python -m richlib.lab list | plan | run | sweep | draw | report."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         args.do(args)
-    except (KeyError, ImportError, DataError, CheckpointError) as error:
+    except (KeyError, ImportError, FileNotFoundError, DataError, CheckpointError) as error:
         print(f"error: {error.args[0]}", file=sys.stderr)
         return 1
     return 0
@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--share", type=float, default=1.0, help="GPUs, or cores, that a run takes")
     one.add_argument("--address", help="of a Ray cluster; without one, this machine")
     where(one)
+    one = command("draw", _draw, "the pictures and the table of an experiment, from its records")
+    one.add_argument("experiment", choices=EXPERIMENTS, metavar="NAME")
+    one.add_argument("--tier", choices=TIERS, default="paper")
+    one.add_argument("--folder", default=SHIPPED, help="of records; those of the book by default")
+    one.add_argument("--out", default="exhibits", help="the folder to draw into")
     one = command("report", _report, "the paper's figures beside those of records, with verdicts")
     one.add_argument("--folder", default=SHIPPED, help="of records; those of the book by default")
     return parser
@@ -120,6 +125,13 @@ def _report(args) -> None:
         claims = [claim for claim in CLAIMS if claim.source == source]
         print(Table([claim.row(args.folder) | {"chapter": claim.chapter} for claim in claims]))
         print()
+
+
+def _draw(args) -> None:
+    from richlib.lab.exhibits import draw  # matplotlib, as above
+
+    for file in draw(args.experiment, args.tier, args.out, folder=args.folder):
+        print(file)
 
 
 def _print(record: Record) -> None:

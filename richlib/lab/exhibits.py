@@ -1,0 +1,146 @@
+"""What chapters show of runs, live or recorded: tables, labels of curves, verdicts.
+
+A chapter's runs are a dict from a label to the records of its seeds. `live` trains them, `recorded`
+loads them; all else here is the same for both.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from richlib.lab import records
+from richlib.lab.claims import CLAIMS
+from richlib.lab.claims.measures import minimal
+from richlib.lab.experiments import EXPERIMENTS
+from richlib.lab.records import SHIPPED, Record
+from richlib.lab.run import run
+from richlib.richness import ESTIMATORS
+from richlib.show import Table, three_panels, training
+
+Runs = Mapping[str, Sequence[Record]]
+
+
+def live(
+    experiment: str, labels: Mapping[str, str], *, tier: str = "pocket", seed: int = 0
+) -> dict[str, list[Record]]:
+    """Train the variants of an experiment, with one seed. labels: {label: variant}."""
+    progress = tier != "pocket"
+    return {
+        label: [run(f"{experiment}/{variant}", tier=tier, seed=seed, progress=progress)]
+        for label, variant in labels.items()
+    }
+
+
+def recorded(
+    experiment: str,
+    labels: Mapping[str, str],
+    tier: str,
+    *,
+    folder: str | os.PathLike = SHIPPED,
+) -> dict[str, list[Record]]:
+    """Load the records of the variants of an experiment. labels: {label: variant}."""
+    return {
+        label: records.load(experiment, variant, tier, folder=folder)
+        for label, variant in labels.items()
+    }
+
+
+def spectra(runs: Runs, split: str = "train") -> dict[str, list[dict]]:
+    """For `show.three_panels`, with the paper's labels: [D_LR on `split`] (test accuracy)."""
+    named = {}
+    for label, seeds in runs.items():
+        dlr, _ = records.summary(seeds, f"dlr_{split}")
+        accuracy, _ = records.summary(seeds, "accuracy_test")
+        named[f"{label} [{dlr:.2g}] ({accuracy:.1%})"] = [record.spectra for record in seeds]
+    return named
+
+
+def curves(runs: Runs) -> dict[str, list[dict]]:
+    """For `show.training`."""
+    return {label: [record.curves for record in seeds] for label, seeds in runs.items()}
+
+
+def table(runs: Runs) -> Table:
+    """Accuracy and D_LR (Definition 1) on both splits: mean ± standard deviation over seeds."""
+    rows = []
+    for label, seeds in runs.items():
+        row = {"": label, "seeds": str(len(seeds))}
+        for split in ("train", "test"):
+            mean, std = records.summary(seeds, f"accuracy_{split}")
+            row[f"{split} accuracy, %"] = records.plus_minus(100 * mean, 100 * std)
+        for split in ("train", "test"):
+            row[f"D_LR, {split}"] = records.plus_minus(*records.summary(seeds, f"dlr_{split}"))
+        rows.append(row)
+    return Table(rows)
+
+
+def estimators(runs: Runs, paper: Mapping[str, str] | None = None) -> Table:
+    """D_LR by all three estimators on both splits, below the paper's figures by label."""
+    rows = []
+    if paper:
+        rows.append({"estimator": "paper", "samples": "not said"} | dict(paper))
+    for estimator in ESTIMATORS:
+        key = "dlr" if estimator == "projection" else f"dlr_{estimator.replace('-', '_')}"
+        for split in ("train", "test"):
+            row = {"estimator": estimator, "samples": split}
+            for label, seeds in runs.items():
+                row[label] = records.plus_minus(*records.summary(seeds, f"{key}_{split}"))
+            rows.append(row)
+    return Table(rows)
+
+
+def verdicts(chapter: str, *, folder: str | os.PathLike = SHIPPED) -> Table:
+    """A chapter's lines of the scoreboard, verdicts first (see `richlib.lab.claims`)."""
+    of = [claim for claim in CLAIMS if claim.chapter == chapter]
+    if not of:
+        known = ", ".join(dict.fromkeys(claim.chapter for claim in CLAIMS))
+        raise KeyError(f"no statement of the paper belongs to {chapter!r}; there are {known}")
+    rows = []
+    for claim in of:
+        row = claim.row(folder)
+        place, verdict = claim.source, row.pop("verdict")
+        rows.append({"of the paper": f"{place}: {row.pop(place)}", "verdict": verdict} | row)
+    return Table(rows)
+
+
+def reduced(experiment: str, variant: str, tier: str) -> Table:
+    """What a tier changes of the paper's recipe of a variant."""
+    found = EXPERIMENTS[experiment]
+    ours = dataclasses.asdict(found.recipe(variant, tier))
+    # A tier of its own variants has none of the paper's: then its setup is compared.
+    paper = dataclasses.asdict(
+        found.recipe(variant, "paper") if variant in found.at("paper") else found.paper
+    )
+    rows = [
+        {"": key.replace("_", " "), "paper": _said(paper[key]), tier: _said(value)}
+        for key, value in ours.items()
+        if value != paper[key]
+    ]
+    return Table(rows or [{"": "nothing", "paper": "–", tier: "–"}])
+
+
+def draw(experiment: str, tier: str, out: str | os.PathLike, *, folder=SHIPPED) -> list[Path]:
+    """The pictures and the table of an experiment, from records alone, as files in `out`."""
+    found = EXPERIMENTS[experiment]
+    runs = recorded(experiment, {v: v for v in found.at(tier)}, tier, folder=folder)
+    C = max(minimal(record) for seeds in runs.values() for record in seeds)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / f"{experiment}-{tier}-{kind}" for kind in ("spectra.svg", "training.svg")]
+    three_panels(spectra(runs), C=C).savefig(files[0])
+    training(curves(runs)).savefig(files[1])
+    files.append(out / f"{experiment}-{tier}.txt")
+    files[-1].write_text(f"{table(runs)}\n", encoding="utf-8")
+    return files
+
+
+def _said(value) -> str:
+    """A value of a recipe in words."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
