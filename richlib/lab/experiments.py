@@ -186,7 +186,7 @@ DESK = {
     "augmented": False,
     "width": 16,
     "batch_size": 64,
-    "epochs": 30,
+    "epochs": 20,
     "decay_every": 12,
 }
 POCKET = {"data": "digits", "width": 8, "epochs": 20, "decay_every": 8, "augmented": False}
