@@ -246,7 +246,7 @@ BATCH_NORMALIZATION = Experiment(
             "learning_rate": 5e-2,
             "epochs": 50,
         },
-        "desk": DESK | {"decay_every": None},
+        "desk": DESK | {"epochs": 40, "decay_every": None},
         "paper": {},
     },
     own={"pocket": {"with": {"model": "mlp-bn"}, "without": {"model": "mlp"}}},
