@@ -370,7 +370,7 @@ CROSS_ENTROPY = Experiment(
     name="cross-entropy",
     source="Figure 17",
     paper=dataclasses.replace(CIFAR_RESNET, loss="cross-entropy", alpha=1.0),
-    variants={"cross-entropy": {}},
+    variants={"cross-entropy": {}, "mse": {"loss": "mse", "alpha": 1 / 3}},
     tiers={
         "pocket": FEW | {"weight_decay": 1e-2, "batch_size": 32, "epochs": 60, "decay_every": 20},
         "desk": DESK | {"alpha": 1.0},

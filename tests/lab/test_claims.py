@@ -280,6 +280,23 @@ def test_points_of_curves():
         measures.at_epoch(2, "dlr_train")(record)
 
 
+def test_spectra_during_training():
+    found = spectra(utilization=TEN, eigenvalues=range(20, 0, -1))
+    found |= spectra(
+        utilization=[0.0] * 9 + [0.7, 1.0], eigenvalues=[9, 8, *[2] * 9], prefix="epoch5/"
+    )
+    record = run(spectra=found)
+    assert measures.spectrum_at(5, measures.utilization)(record) == 0.7
+    assert measures.utilization(record) == 0.5
+    assert measures.unevenness(record) == 19 / 11  # ρ_2 / ρ_10
+    assert measures.spectrum_at(5, measures.unevenness)(record) == 4
+    assert measures.unevenness(run(spectra=spectra(eigenvalues=[1.0] * 9))) == math.inf
+    both = measures.least(measures.utilization, measures.spectrum_at(5, measures.utilization))
+    assert both(record) == 0.5
+    with pytest.raises(KeyError, match="utilization"):
+        measures.spectrum_at(7, measures.utilization)(record)
+
+
 def layered(*values):
     """A record whose layers have these values of Π̂(C), besides the last layer's own spectra."""
     found = spectra(utilization=[9.9] * 10)
@@ -295,6 +312,13 @@ def test_layers():
     assert measures.between(2, 3, "utilization")(record) == pytest.approx(-0.1)
     assert measures.variation(1, 3, "utilization")(record) == pytest.approx(0.3)
     assert measures.variation(2, 4, "utilization")(record) == pytest.approx(0.5)
+
+
+def test_layers_are_not_taken_for_epochs():
+    record = layered(0.2, 0.9)
+    record.spectra.update(spectra(utilization=[0.5] * 10, prefix="epoch1/"))
+    assert measures.between(1, -1, "utilization")(record) == pytest.approx(0.7)
+    assert measures.layer(1, "utilization")(record) == 0.2
 
 
 def test_differences_of_two_networks_by_layer():
@@ -452,11 +476,18 @@ def test_the_rows_of_table_3_are_of_its_conditions():
         stated = {"data": data, "model": model} | more
         assert stated.items() <= dataclasses.asdict(recipe).items()
         metric = ("accuracy_train", "accuracy_test", "dlr_train")[i % 3]
-        if c.experiment == "grokking":  # at steps 200 and 3000 of ten an epoch
-            curves = {"epoch": [20, 300], metric: [1.0, 2.0]}
+        if c.experiment == "grokking":  # its steps are read as epochs
+            curves = {"epoch": [200, 3000], metric: [1.0, 2.0]}
             assert c.metric(run(curves=curves)) == i // 3 + 1
         else:
             assert c.metric == metric
+
+
+def test_s_init_is_read_in_two_ways():
+    cells = [c for c in claims.TABLE_7 if c.metric == "s_init_train"]
+    for cell, other in zip(cells, claims.TABLE_7_OF_NEURONS, strict=True):
+        assert (other.value, other.std, other.variant) == (cell.value, cell.std, cell.variant)
+        assert other.metric == "s_init_neurons_train" and other.source != cell.source
 
 
 def test_the_rows_of_table_4_are_of_its_networks():

@@ -130,6 +130,24 @@ FIGURES: list[Direction | Elsewhere] = [
         "utilization follows intensity: rank correlation above 0, after training",
         terms=(0.0, Term(measures.following_intensity("utilization"), ("lr-0.05",))),
     ),
+    *(
+        _5(
+            f"{curve} follows intensity during training, too: above 0 at epochs 1, 5 and 20",
+            terms=(
+                0.0,
+                Term(
+                    measures.least(
+                        *(
+                            measures.spectrum_at(epoch, measures.following_intensity(curve))
+                            for epoch in (1, 5, 20)
+                        )
+                    ),
+                    ("lr-0.05",),
+                ),
+            ),
+        )
+        for curve in ("quality", "utilization")
+    ),
     _computed(6, "features and their eigenfunctions", "linear_models"),
     _computed(7, "large features are learned, small ones are not", "linear_models"),
     _computed(9, "a network learns a step", "learning_a_step"),
@@ -148,11 +166,29 @@ FIGURES: list[Direction | Elsewhere] = [
         terms=rising(eigenvalue_step, "alpha-0.2", "alpha-2", "alpha-20"),
     ),
     _12("after grokking only C are used: Π̂(C) above 0.95", terms=_only_C("mse")),
+    _12(
+        "before it more are: Π̂(C) (epoch 200, end)",
+        terms=(
+            Term(measures.spectrum_at(200, utilization), ("mse",)),
+            Term(utilization, ("mse",)),
+        ),
+    ),
+    _12(
+        "and eigenvalues fall less after the C-th then: ρ_{C+1}/ρ_C (end, epoch 200)",
+        terms=(
+            Term(eigenvalue_step, ("mse",)),
+            Term(measures.spectrum_at(200, eigenvalue_step), ("mse",)),
+        ),
+    ),
     _13("without weight decay the network is rich already: D_LR below 0.1", terms=_rich("none")),
     _13("without weight decay only C are used: Π̂(C) above 0.95", terms=_only_C("none")),
     _14(
         "after one epoch ResNet18 has the smaller D_LR (ResNet18, MLP)",
         terms=rising(measures.at_epoch(1, "dlr_train"), "resnet18", "mlp"),
+    ),
+    _14(
+        "and concentrates more on the first C: Π̂(C) after one epoch (MLP, ResNet18)",
+        terms=rising(measures.spectrum_at(1, utilization), "mlp", "resnet18"),
     ),
     _14("(a) at the end ResNet18 uses only C: Π̂(C) above 0.95", terms=_only_C("resnet18")),
     _14(
@@ -208,6 +244,14 @@ FIGURES: list[Direction | Elsewhere] = [
     ),
     _17("with the cross-entropy the network is rich: D_LR below 0.1", terms=_rich("cross-entropy")),
     _17("with the cross-entropy only C are used: Π̂(C) above 0.95", terms=_only_C("cross-entropy")),
+    *(
+        _17(
+            f"at epoch {epoch} the first C eigenvalues are less even than with the mean squared "
+            "error: ρ_2/ρ_C (MSE, cross-entropy)",
+            terms=rising(measures.spectrum_at(epoch, measures.unevenness), "mse", "cross-entropy"),
+        )
+        for epoch in (1, 5)
+    ),
     _18("quality rises from layer to layer: Π*(C)", terms=_in_depth("quality", "lr-0.05", 4)),
     _18(
         "utilization rises from layer to layer: Π̂(C)", terms=_in_depth("utilization", "lr-0.05", 4)

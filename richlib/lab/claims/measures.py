@@ -7,6 +7,7 @@ and the constant. Cumulative curves are recorded up to the rank of the features,
 do not rise.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -70,6 +71,32 @@ def at_epoch(epoch: int, curve: str) -> Measure:
         return record.curves[curve][record.curves["epoch"].index(epoch)]
 
     return measure
+
+
+def spectrum_at(epoch: int, measure: Measure) -> Measure:
+    """A measure of the spectrum, during training: at an epoch whose spectrum is kept."""
+    prefix = f"epoch{epoch}/"
+
+    def then(record: Record) -> float:
+        kept = {
+            key.removeprefix(prefix): values
+            for key, values in record.spectra.items()
+            if key.startswith(prefix)
+        }
+        return measure(dataclasses.replace(record, spectra=kept))
+
+    return then
+
+
+def least(*of: Measure) -> Measure:
+    """The smallest of several measures."""
+    return lambda record: min(measure(record) for measure in of)
+
+
+def unevenness(record: Record) -> float:
+    """ρ_2 / ρ_C, of the eigenvalues that should be equal: 1 if they are."""
+    ρ, C = record.spectra["eigenvalues"], minimal(record)
+    return ρ[1] / ρ[C - 1] if len(ρ) >= C else math.inf
 
 
 def when_fitted(curve: str) -> Measure:
