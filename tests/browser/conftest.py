@@ -71,6 +71,7 @@ class Visit:
     """An opened page: what it asked of others than the book, and what went wrong on it."""
 
     page: object
+    base: str  # the address of the book there
     foreign: list = field(default_factory=list)
     errors: list = field(default_factory=list)
 
@@ -82,7 +83,7 @@ def visit(browser, bases):
     def open_page(origin, name):
         page = browser.new_page(viewport=DESKTOP, color_scheme=SCHEMES[origin])
         page.set_default_timeout(120_000)  # for machines with much else to do
-        visit = Visit(page)
+        visit = Visit(page, bases[origin])
 
         def abort(route):
             visit.foreign.append(route.request.url)
