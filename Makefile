@@ -10,12 +10,14 @@ export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH
 unexport PYTHONPATH
 
-.PHONY: help book test lint notebooks pins clean
+.PHONY: help book pdf links test lint notebooks pins clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book       build the book: _build/html/index.html"
 	@echo "make test       run unit tests, doctests and notebooks"
+	@echo "make pdf        print the built book: _build/rich-and-lazy.pdf"
+	@echo "make links      try the links to other hosts (needs a network)"
 	@echo "make lint       check formatting, style and the form of the notebooks"
 	@echo "make notebooks  bring every notebook into its canonical form"
 	@echo "make pins       renew constraints.txt with the newest releases"
@@ -29,6 +31,12 @@ book: .venv/.ready
 	$(BIN)/python tools/vendor.py
 	$(BIN)/python $(BIN)/jupyter-book build . -n -W --keep-going </dev/null
 	@touch _build/.finished
+
+pdf: book
+	$(BIN)/python tools/pdf.py
+
+links: .venv/.ready
+	$(BIN)/python $(BIN)/jupyter-book build . --builder linkcheck </dev/null
 
 # nbval runs every notebook, and compares the output of cells marked NBVAL_CHECK_OUTPUT.
 # An empty standard input, because pytest breaks on a closed one.

@@ -1,0 +1,118 @@
+"""The built book as one PDF: every page in reading order, through an installed Chromium.
+
+Usage: python tools/pdf.py, after `make book`. Writes _build/rich-and-lazy.pdf.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK, OUT = ROOT / "_build" / "html", ROOT / "_build" / "rich-and-lazy.pdf"
+NOT_PRINTED = {"book/explorer"}  # it shows nothing until a reader chooses
+
+HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<link rel="stylesheet" href="html/_static/pygments.css">
+<link rel="stylesheet" href="../book/_static/print.css">
+<script>window.MathJax = {{ options: {{ processHtmlClass: "math" }} }}</script>
+<script defer src="html/_static/mathjax/es5/tex-chtml-full.js"></script></head><body>
+<header><h1>{title}</h1><p>{author}</p></header>
+"""
+FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #555; text-align: center">
+<span class="pageNumber"></span></div>"""
+
+
+def pages():
+    """[(part, names of its pages)] in the order of the table of contents."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    parts = [(None, [toc["root"]])]
+    for part in toc["parts"]:
+        names = [chapter["file"] for chapter in part["chapters"]]
+        parts.append((part["caption"], [name for name in names if name not in NOT_PRINTED]))
+    return parts
+
+
+def anchor(page, fragment=""):
+    """The anchor of a page, or of a place on it, in a document that holds all of them."""
+    return f"{page}--{fragment}" if fragment else page
+
+
+def article(name, known):
+    """The text of a page, with its anchors, links and pictures as the whole document needs them."""
+    path = BOOK / f"{name}.html"
+    found = BeautifulSoup(path.read_text("utf-8"), "html.parser").select_one("article")
+    for node in found.select("script, style, .headerlink, button, .controls, input"):
+        node.decompose()
+    for node in found.select("details"):
+        node["open"] = ""
+    for node in found.select("[id]"):
+        node["id"] = anchor(name, node["id"])
+    for node in found.select("img[src]"):
+        if not node["src"].startswith("data:"):
+            node["src"] = (path.parent / node["src"]).resolve().relative_to(BOOK.parent).as_posix()
+    for node in found.select("a[href]"):
+        parts = urlsplit(node["href"])
+        if parts.scheme or parts.netloc:
+            continue
+        file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+        page = file.relative_to(BOOK).with_suffix("").as_posix()
+        if page in known:
+            node["href"] = "#" + anchor(page, unquote(parts.fragment))
+        else:
+            del node["href"]  # leads to what is not printed
+    found.name, found["id"] = "section", anchor(name)
+    return found
+
+
+def document():
+    """All pages as one."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    parts = pages()
+    known = {name for _, names in parts for name in names}
+    texts = [HEAD.format(title=config["title"].replace("&", "&amp;"), author=config["author"])]
+    for caption, names in parts:
+        if caption:
+            texts.append(f'<h1 class="part">{caption}</h1>')
+        texts += [str(article(name, known)) for name in names]
+    return "\n".join([*texts, "</body></html>"])
+
+
+def main():
+    if not (ROOT / "_build" / ".finished").exists():
+        sys.exit("no built book: run `make book` first")
+    if not (chromium := shutil.which("chromium")):
+        sys.exit("no browser: `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    source = OUT.with_suffix(".html")
+    source.write_text(document(), "utf-8")
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        page = browser.new_page()
+        page.set_default_timeout(600_000)
+        page.goto(source.as_uri())
+        page.evaluate("() => MathJax.startup.promise")
+        page.pdf(
+            path=OUT.with_suffix(".partial"),
+            format="A4",
+            margin={side: "18mm" for side in ("top", "right", "bottom", "left")},
+            print_background=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER,
+            outline=True,
+            tagged=True,
+        )
+        browser.close()
+    OUT.with_suffix(".partial").replace(OUT)
+    source.unlink()
+    print(f"{OUT.relative_to(ROOT)}: {OUT.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
