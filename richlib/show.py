@@ -214,18 +214,25 @@ class Link:
 
 
 class Table:
-    """Rows of text: HTML in a notebook and in the book, aligned columns in a terminal."""
+    """Rows of text: HTML in a notebook and in the book, aligned columns in a terminal.
 
-    def __init__(self, rows: Sequence[Mapping[str, str]]):
+    anchors: a name for each row that links can lead to, if any.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, str]], anchors: Sequence[str] = ()):
         if not rows:
             raise ValueError("a table needs at least one row")
+        if anchors and len(anchors) != len(rows):
+            raise ValueError(f"{len(rows)} rows need as many anchors, got {len(anchors)}")
         self.rows = [dict(row) for row in rows]
+        self.anchors = list(anchors)
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in self.rows[0])
+        ids = [f' id="{escape(anchor)}"' for anchor in self.anchors] or [""] * len(self.rows)
         body = "".join(
-            "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
-            for row in self.rows
+            f"<tr{id}>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
+            for id, row in zip(ids, self.rows, strict=True)
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 

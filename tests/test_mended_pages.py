@@ -18,7 +18,8 @@ WRITTEN = {  # what the theme, MyST-NB and docutils write: what it becomes
     ),
     '<div class="citation" role="doc-biblioentry">': '<div class="citation" role="listitem">',
     '<img alt="a" src="../_images/a.png" />': (
-        '<div class="output"><img alt="a" src="../_images/a.png" /></div>'
+        '<div class="output" id="figure-1"><img alt="a" src="../_images/a.png" />'
+        '<a class="headerlink" href="#figure-1" title="Link to this figure">#</a></div>'
     ),
     '<tr><th></th><th class="head"><p></p></th><th>n</th></tr>': (
         "<tr><td></td><td></td><th>n</th></tr>"
@@ -42,6 +43,17 @@ def test_each_place_is_mended_once(before):
 @pytest.mark.parametrize("html", UNTOUCHED)
 def test_other_places_are_left(html):
     assert mended_pages.mend(html) == html
+
+
+def test_equations_get_anchors_in_order():
+    equation = '<div class="math notranslate nohighlight">{}\\[x\\]</div>'
+    labelled = '<div class="math notranslate nohighlight" id="equation-dlr">\\[y\\]</div>'
+    after = mended_pages.mend(equation.format("") + labelled + equation.format(""))
+    for number in (1, 2):
+        assert f'nohighlight" id="equation-{number}"><a class="headerlink"' in after
+        assert f'href="#equation-{number}"' in after
+    assert labelled in after
+    assert mended_pages.mend(after) == after
 
 
 def test_every_replacement_is_tested():

@@ -80,6 +80,13 @@ def test_tables():
         show.Table([])
 
 
+def test_rows_of_tables_can_be_linked_to():
+    html = show.Table([{"a": "1"}, {"a": "2"}], anchors=["one", "two"])._repr_html_()
+    assert '<tr id="one"><td>1</td></tr><tr id="two"><td>2</td></tr>' in html
+    with pytest.raises(ValueError, match="2 rows need as many anchors, got 1"):
+        show.Table([{"a": "1"}, {"a": "2"}], anchors=["one"])
+
+
 def test_links_in_tables_lead_there_and_are_text_in_a_terminal():
     table = show.Table([{"a": show.Link("x<y", 'p.html?"q"'), "b": "<i>"}, {"a": "zz", "b": 1}])
     expected = '<td><a href="p.html?&quot;q&quot;">x&lt;y</a></td><td>&lt;i&gt;</td>'

@@ -1,9 +1,11 @@
-"""Mends what the theme, MyST-NB and docutils put in the way of readers who hear a page or type.
+"""Mends what the theme, MyST-NB and docutils put in the way of readers who hear a page, type, or
+want to point at a place on it.
 
 The tests in tests/browser find such places with axe-core. They fail as well when a new release of
 those packages writes something that the patterns below no longer fit.
 """
 
+import itertools
 import re
 from pathlib import Path
 
@@ -24,11 +26,29 @@ MENDS = [
 ]
 
 
+# Places without an anchor: equations and pictures of notebooks, which have no labels.
+PLACES = {
+    "equation": r'<div class="math notranslate nohighlight">()',
+    "figure": r'<div class="output">(<img [^>]*>)',
+}
+
+
 def mend(html):
     """The page with every replacement made; a mended page stays as it is."""
     for pattern, replacement in MENDS:
         html = re.sub(pattern, replacement, html)
+    for kind, pattern in PLACES.items():
+        numbers = itertools.count(1)
+        html = re.sub(pattern, lambda m: _anchored(m, kind, next(numbers)), html)  # noqa: B023
     return html
+
+
+def _anchored(match, kind, number):
+    """The place with an anchor, and a link to it, as headings have."""
+    opened = match[0].removesuffix(match[1]).removesuffix(">")
+    title = f"Link to this {kind}"
+    link = f'<a class="headerlink" href="#{kind}-{number}" title="{title}">#</a>'
+    return f'{opened} id="{kind}-{number}">{match[1]}{link}'
 
 
 def mend_pages(app, exception):

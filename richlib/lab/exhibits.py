@@ -16,7 +16,7 @@ from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.records import SHIPPED, Record
 from richlib.lab.run import run
 from richlib.richness import ESTIMATORS
-from richlib.show import Table, three_panels, training
+from richlib.show import Link, Table, three_panels, training
 
 Runs = Mapping[str, Sequence[Record]]
 
@@ -100,7 +100,8 @@ def verdicts(chapter: str, *, folder: str | os.PathLike = SHIPPED) -> Table:
     for claim in of:
         row = claim.row(folder)
         place, verdict = claim.source, row.pop("verdict")
-        rows.append({"of the paper": f"{place}: {row.pop(place)}", "verdict": verdict} | row)
+        of_the_paper = Link(f"{place}: {row.pop(place)}", f"scoreboard.html#{claim.anchor}")
+        rows.append({"of the paper": of_the_paper, "verdict": verdict} | row)
     return Table(rows)
 
 

@@ -504,6 +504,13 @@ def test_the_rows_of_table_4_are_of_its_networks():
 # The pages and the command line
 
 
+def test_anchors_are_plain_and_one_for_each_claim():
+    anchors = [claim.anchor for claim in claims.CLAIMS]
+    assert len(set(anchors)) == len(anchors)
+    assert all(re.fullmatch(r"[a-z0-9_-]+", anchor) for anchor in anchors)
+    assert "table-5-rich-test-accuracy" in anchors
+
+
 def test_the_pages_are_those_of_the_table_of_contents():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
     files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]

@@ -23,6 +23,7 @@ A run that diverged has no figures: whatever is said of it is not reproduced.
 
 import functools
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,22 @@ def page(chapter: str) -> str | None:
     return next((f"../{p}.html" for p in PAGES if p.endswith(f"/{chapter}")), None)
 
 
+class Anchored:
+    """What has a place on the scoreboard, by its source and statement."""
+
+    @property
+    def anchor(self) -> str:
+        """The name of its row there, as links have it."""
+        words = f"{self.source} {self.statement}".translate(_SPELLED).lower()
+        return re.sub(r"[^a-z0-9_]+", "-", words).strip("-")
+
+
+_SPELLED = str.maketrans({"α": "alpha", "θ": "theta", "Π": "pi", "ρ": "rho", "Σ": "sigma"})
+_SPELLED |= str.maketrans({"̂": "hat", "*": "star", ".": "_"})
+
+
 @dataclass(frozen=True)
-class Claim:
+class Claim(Anchored):
     """One figure of the paper: `value` ± `std`, and the metric of our records it stands for.
 
     std: nan where the paper gives none. percent: whether it is shown as a percentage; the values
@@ -125,7 +140,7 @@ def rising(metric: Metric, *variants: str) -> tuple[Term, ...]:
 
 
 @dataclass(frozen=True)
-class Direction:
+class Direction(Anchored):
     """An order that the paper states or shows: `terms` rise strictly from the first to the last.
 
     A term may also be a plain number, as a bound. printed: what the paper prints for the terms, in
@@ -203,7 +218,7 @@ class Direction:
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class Elsewhere(Anchored):
     """A figure that a chapter computes as it is read, with nothing to train on a large machine.
 
     test: the file, in the folder `tests`, that holds what the page says of it.
