@@ -1,6 +1,7 @@
 """Every entry of book/errata.md that numbers can decide: the printed form fails, ours holds."""
 
 import ast
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -14,6 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import richlib
 from richlib import collapse, spectrum
 from richlib.lab import records
+from richlib.lab.claims import TABLE_3
+from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.models import MLP
 from richlib.lab.toys import power_law_features, sine_features
 
@@ -483,7 +486,33 @@ def test_grokking_in_steps_and_epochs():
 
 
 def test_weight_decay_in_units_of_the_rate():
-    assert 5e-5 / 5e-2 == pytest.approx(1e-3)  # Table 10, row of Fig. 2, and Table 3
+    decay = EXPERIMENTS["weight-decay"]
+    net = EXPERIMENTS["architecture"].recipe("resnet18", "paper")
+    printed = {v: decay.recipe(v, "paper").weight_decay for v in ("none", "weak", "strong")}
+    assert printed == {"none": 0, "weak": 1e-4, "strong": 1e-3}  # the reading that we take
+    row = {
+        (c.experiment, c.variant, c.metric): c
+        for c in TABLE_3
+        if c.experiment in ("weight-decay", "architecture")
+    }
+    of_net = row["architecture", "resnet18", "dlr_train"]
+    dlr = {printed[v]: row["weight-decay", v, "dlr_train"] for v in printed}
+    # Plain decays: D_LR falls with them, the architecture row included.
+    by_decay = {d: claim.value for d, claim in (dlr | {net.weight_decay: of_net}).items()}
+    ordered = [by_decay[d] for d in sorted(by_decay)]
+    assert len(ordered) == 4 and ordered == sorted(ordered, reverse=True)
+    # Ratios: the strongest is the recipe of that row, and its D_LR is not.
+    ratio = dataclasses.replace(
+        decay.recipe("strong", "paper"), weight_decay=printed["strong"] * net.learning_rate
+    )
+    assert ratio.weight_decay == pytest.approx(net.weight_decay, rel=1e-12)
+    assert dataclasses.replace(ratio, weight_decay=net.weight_decay) == net
+    strong = dlr[printed["strong"]]
+    assert of_net.value - strong.value > 5 * math.hypot(of_net.std, strong.std)
+    # Against it: the accuracy of that row is that of the strongest decay.
+    accuracy = {v: row["weight-decay", v, "accuracy_test"].value for v in printed}
+    assert accuracy["none"] < accuracy["weak"] < accuracy["strong"]
+    assert row["architecture", "resnet18", "accuracy_test"].value == accuracy["strong"]
 
 
 def test_training_and_test_samples_differ():
@@ -502,7 +531,8 @@ def test_figures_of_our_records():
         assert records.plus_minus(*records.summary(three, metric)) in page
     for alpha in ("0.2", "2", "20"):
         found = records.load("target-downscaling", f"alpha-{alpha}", "paper")
-        assert records.plus_minus(*records.summary(found, "s_init_train")) in page
+        for metric in ("s_init_train", "s_init_neurons_train"):
+            assert records.plus_minus(*records.summary(found, metric)) in page
     for (record,), (dlr, trace) in ((first, (0.73, 3.67)), (second, (0.61, 13.99))):
         assert record.metrics["dlr_train"] == pytest.approx(dlr, abs=0.005)
         assert record.metrics["trace_within_train"] == pytest.approx(trace, abs=0.005)

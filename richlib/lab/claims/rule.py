@@ -36,13 +36,16 @@ from richlib.lab.records import SHIPPED, Record
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not yet run")
 
-# The chapters that there are, as _toc.yml has them. Claims name those to come, too.
+# The chapters, as _toc.yml has them.
 PAGES = (
     *("foundations/features_are_functions", "foundations/linear_models"),
     *("foundations/feature_kernel", "foundations/richness", "foundations/neural_collapse"),
     *("foundations/nystrom", "foundations/learning_a_step"),
-    *("experiments/encoded_labels", "experiments/earlier_measures"),
-    "experiments/your_own_network",
+    *("experiments/encoded_labels", "experiments/earlier_measures", "experiments/grokking"),
+    *("experiments/learning_rate", "experiments/feature_evolution", "experiments/weight_decay"),
+    *("experiments/architecture", "experiments/shuffled_labels", "experiments/accurate_not_rich"),
+    *("experiments/batch_normalization", "experiments/samples", "experiments/regression"),
+    *("experiments/cross_entropy", "experiments/layers", "experiments/your_own_network"),
 )
 
 # The name of a record's metric, or what reads a number off one record, or off several of one seed.

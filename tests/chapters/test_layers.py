@@ -1,0 +1,91 @@
+"""What the chapter "Inside the network" derives: probes, their floor, the greedy objective."""
+
+import pytest
+import torch
+from torch.nn.functional import mse_loss
+
+from richlib import Eigenfunctions, FiniteSizeWarning
+from richlib.lab.models import Pixels, resnet18, stages
+from richlib.spectrum import per_feature
+
+
+def normal(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def one_hot(n, C=10):
+    return torch.eye(C, dtype=torch.float64)[torch.arange(n) % C]
+
+
+def test_quality_is_the_r_squared_of_a_linear_probe():
+    n, k, labels = 200, 12, one_hot(200)
+    signal = labels @ normal(10, 40, seed=1)
+    Φ, Φ_test = signal + normal(n, 40, seed=2), signal + normal(n, 40, seed=3)
+    e = Eigenfunctions.fit(Φ).leading(k)
+    B, _ = torch.linalg.qr(labels)
+    E = e(Φ_test)
+    rest = B - E @ torch.linalg.lstsq(E, B).solution
+    r_squared = 1 - rest.square().sum(dim=0)
+    assert float(r_squared.mean()) == pytest.approx(float(e.quality(Φ_test, labels)[-1]), abs=1e-9)
+
+
+def test_noise_expresses_k_of_n():
+    """On average over 30 draws; a draw has a standard deviation of 0.02 or so at k = 40."""
+    n, k, labels = 320, 40, one_hot(320)
+    centered = (labels - labels.mean(dim=0))[:, 1:]  # the span without the constant
+    curves = []
+    for seed in range(30):
+        Φ, Φ_test = normal(400, 300, seed=2 * seed), normal(n, 300, seed=2 * seed + 1)
+        curves.append(Eigenfunctions.fit(Φ).leading(k).quality(Φ_test, centered))
+    mean = torch.stack(curves).mean(dim=0)
+    torch.testing.assert_close(
+        mean, torch.arange(1, k + 1, dtype=torch.float64) / n, atol=0.012, rtol=0
+    )
+
+
+def test_the_constant_lifts_the_floor_by_1_over_C():
+    """The chapter's floor, 1/C + (1 - 1/C)(k - 1)/(n - 1), for noise with a constant feature."""
+    n, k, C, labels = 320, 40, 10, one_hot(320)
+    curves = []
+    for seed in range(30):
+        Φ, Φ_test = (
+            torch.cat([3 * torch.ones(m, 1), 0.5 * normal(m, 300, seed=s)], dim=1)
+            for m, s in ((400, 2 * seed), (n, 2 * seed + 1))
+        )
+        curves.append(Eigenfunctions.fit(Φ).leading(k).quality(Φ_test, labels))
+    floor = 1 / C + (1 - 1 / C) * torch.arange(k, dtype=torch.float64) / (n - 1)
+    torch.testing.assert_close(torch.stack(curves).mean(dim=0), floor, atol=0.015, rtol=0)
+
+
+def test_as_many_features_as_samples_express_everything_on_them():
+    Φ, anything = normal(60, 90), normal(60, 3, seed=1)
+    e = Eigenfunctions.fit(Φ)
+    with pytest.warns(FiniteSizeWarning):
+        share = e.quality(Φ, anything)
+    assert share[-1] == pytest.approx(1, abs=1e-9)
+    assert per_feature(share).max() < 0.2  # each its share, no single one of them
+    with pytest.warns(FiniteSizeWarning):
+        fewer = Eigenfunctions.fit(Φ[:, :40]).quality(Φ[:, :40], anything)
+    assert fewer[-1] < 0.9
+
+
+def test_the_best_head_leaves_what_the_probe_does_not_explain():
+    """Of balanced classes: the objective of a phase of greedy layerwise training."""
+    Φ, y = normal(200, 30).relu(), one_hot(200) / 0.3
+    loss = mse_loss(Φ @ torch.linalg.lstsq(Φ, y).solution, y)
+    quality = Eigenfunctions.fit(Φ).quality(Φ, y)[-1]
+    assert 0.1 < quality < 0.9
+    assert float(loss) == pytest.approx(float(y.square().mean() * (1 - quality)), abs=1e-9)
+
+
+@pytest.mark.parametrize("side, width", [(8, 8), (32, 16)])
+def test_the_sizes_of_the_layers_of_a_resnet(side, width):
+    model = resnet18(1, 10, width=width, pixels=Pixels()).eval()
+    x, sizes = torch.zeros(1, 1, side, side, dtype=torch.uint8), []
+    with torch.no_grad():
+        for stage in stages(model.body).values():
+            x = stage(x)
+            sizes.append(x[0].numel())
+    area = width * side**2
+    assert sizes == [area, area // 2, area // 4, 8 * width]

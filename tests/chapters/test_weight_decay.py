@@ -1,0 +1,99 @@
+"""What the chapter "Weight decay and the low-rank bias" derives: the exponent, the price of a
+product of layers, and the law of the imbalance between the last stage and the head.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from richlib.lab import assemble
+from richlib.lab.experiments import EXPERIMENTS
+from richlib.lab.models import Pixels, resnet18
+
+EXPERIMENT = EXPERIMENTS["weight-decay"]
+
+
+def exponent(recipe, samples):
+    steps = -(-samples // recipe.batch_size)
+    rates = [assemble.learning_rate(recipe, epoch) for epoch in range(1, recipe.epochs + 1)]
+    return steps * sum(rates) * recipe.weight_decay / (1 - recipe.momentum)
+
+
+@pytest.mark.parametrize("variant", ["none", "weak", "strong"])
+def test_the_exponent_says_what_is_left_of_a_weight_without_gradient(variant):
+    recipe = EXPERIMENT.recipe(variant, "pocket")
+    layer = torch.nn.Linear(1, 1, bias=False, dtype=torch.float64)
+    torch.nn.init.ones_(layer.weight)
+    optimizer = assemble.optimizer(recipe, layer)
+    for epoch in range(1, recipe.epochs + 1):
+        optimizer.param_groups[0]["lr"] = assemble.learning_rate(recipe, epoch)
+        for _ in range(-(-recipe.samples // recipe.batch_size)):
+            layer.weight.grad = torch.zeros_like(layer.weight)
+            optimizer.step()
+    # 3%: of second order in rate × decay, and the first steps of the momentum.
+    left = math.exp(-exponent(recipe, recipe.samples))
+    assert layer.weight.item() == pytest.approx(left, rel=0.03)
+    assert variant == "none" or layer.weight.item() < 0.8
+
+
+def test_the_exponents_of_the_paper():
+    """By hand: 391 steps an epoch; 60 epochs each at 0.05, 0.01, 0.002, then 20 at 0.0004."""
+    rates = 391 * (60 * (0.05 + 0.01 + 0.002) + 20 * 0.0004)
+    for variant, decay in (("weak", 1e-4), ("strong", 1e-3)):
+        of_recipe = exponent(EXPERIMENT.recipe(variant, "paper"), 50_000)
+        assert of_recipe == pytest.approx(10 * rates * decay, rel=1e-9)
+
+
+def ridge(X, Y, decay):
+    return Y @ X.T @ np.linalg.inv(X @ X.T + decay * np.eye(len(X)))
+
+
+def test_two_layers_pay_the_nuclear_norm():
+    rng = np.random.default_rng(0)
+    M = rng.normal(size=(6, 8))
+    U, s, Vt = np.linalg.svd(M, full_matrices=False)
+    A, B = U * s**0.5, s[:, None] ** 0.5 * Vt
+    assert (np.sum(A**2) + np.sum(B**2)) / 2 == pytest.approx(s.sum(), rel=1e-12)
+    for _ in range(20):  # any other factors of the same product cost more
+        G = rng.normal(size=(6, 6))
+        price = (np.sum((A @ G) ** 2) + np.sum((np.linalg.inv(G) @ B) ** 2)) / 2
+        assert price > 1.01 * s.sum()
+
+
+def test_decay_on_two_layers_takes_the_same_from_each_singular_value():
+    rng = np.random.default_rng(1)
+    M, decay = rng.normal(size=(6, 3)) @ rng.normal(size=(3, 8)), 1.2
+    M += 0.1 * rng.normal(size=M.shape)
+    A, B = rng.normal(size=(6, 6)), rng.normal(size=(6, 8))
+    for _ in range(1000):
+        A = ridge(B, M, decay)
+        B = ridge(A.T, M.T, decay).T
+    asked, kept = (np.linalg.svd(X, compute_uv=False) for X in (M, A @ B))
+    assert np.allclose(kept, np.maximum(asked - decay, 0), atol=1e-6)
+    assert (kept > 1e-3).sum() < (asked > 1e-3).sum()
+
+
+def test_the_loss_does_not_see_the_imbalance():
+    """<K_k, dL/dK_k> = <w_k, dL/dw_k> for each feature, whatever the loss: the premise of the law.
+
+    Exact but for the constant that batch normalization adds to variances.
+    """
+    torch.manual_seed(0)
+    pictures = torch.randint(0, 256, (16, 1, 8, 8), dtype=torch.uint8)
+    model = resnet18(1, 10, width=4, pixels=Pixels()).double().train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1e-12
+    (
+        model(pictures).softmax(dim=1)[:, 0].log().mean() + model(pictures)[:, 1].square().mean()
+    ).backward()
+    first, second = model.body.layer4[:2]
+    writers = [layer.weight for layer in (first.conv2, first.shortcut, second.conv2)]
+    written = sum((w * w.grad).flatten(1).sum(dim=1) for w in writers)
+    read = (model.head.weight * model.head.weight.grad).sum(dim=0)
+    assert torch.allclose(written, read, rtol=1e-6, atol=1e-9)
+    assert read.abs().max() > 1e-4
+    part = (writers[0] * writers[0].grad).flatten(1).sum(dim=1)
+    assert not torch.allclose(part, read, rtol=0.01)  # it takes all three
