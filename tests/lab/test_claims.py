@@ -261,6 +261,13 @@ def test_following_intensity_compares_ranks_after_the_constant(shares, correlati
     assert measures.following_intensity("quality")(record) == pytest.approx(correlation)
 
 
+def test_equal_shares_have_equal_ranks():
+    assert measures._ranks(np.array([5.0, 0.0, 0.0, 2.0])).tolist() == [4, 1.5, 1.5, 3]
+    with np.errstate(invalid="ignore"):  # nothing can follow what is the same everywhere
+        flat = run(spectra=spectra(quality=[0.5] + [0.5] * 5))
+        assert math.isnan(measures.following_intensity("quality")(flat))
+
+
 CURVES = {
     "epoch": [0, 1, 5, 10],
     "accuracy_train": [0.1, 0.98, 0.99, 1.0],

@@ -59,9 +59,15 @@ def following_intensity(curve: str) -> Measure:
     def measure(record: Record) -> float:
         share = np.asarray(per_feature(record.spectra[curve]))[1:]
         weakest_first = -np.arange(len(share))  # eigenvalues come in decreasing order
-        return float(np.corrcoef(weakest_first, share.argsort().argsort())[0, 1])
+        return float(np.corrcoef(weakest_first, _ranks(share))[0, 1])
 
     return measure
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """From 1 on; equal values, of which a curve that has come to rest is full, share their mean."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (counts.cumsum() - (counts - 1) / 2)[which]
 
 
 def at_epoch(epoch: int, curve: str) -> Measure:

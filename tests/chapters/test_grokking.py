@@ -1,0 +1,78 @@
+"""What the chapter "Grokking, from lazy to rich" derives: what equality of names can teach."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from richlib.lab import assemble
+from richlib.lab.experiments import EXPERIMENTS
+from richlib.lab.metrics import features
+from richlib.lab.tasks import modular_division
+
+RECIPE = EXPERIMENTS["grokking"].recipe("mse", "pocket")
+P, SAMPLES = 23, RECIPE.samples
+
+
+def agreement(one, other):
+    """Whether x and whether y of two splits' pairs agree, (n, m) each."""
+    return [one.inputs[:, k][:, None] == other.inputs[:, k] for k in (0, 2)]
+
+
+def kernel(one, other):
+    same_x, same_y = agreement(one, other)
+    return same_x.double() + same_y.double() + (same_x & same_y).double()
+
+
+@pytest.mark.parametrize("p", [5, 7, 23])
+def test_sums_of_two_functions_express_one_part_in_p_minus_1_of_division(p):
+    whole, _ = modular_division(p, seed=0, alpha=1.0, samples=p * (p - 1))
+    one_hot = [torch.eye(p + 2)[whole.inputs[:, k]] for k in (0, 2)]
+    A, F = (M.double() - M.double().mean(dim=0) for M in (torch.cat(one_hot, 1), whole.targets))
+    additive = A @ torch.linalg.lstsq(A, F, driver="gelsd").solution
+    kept, total = additive.square().sum(dim=0), F.square().sum(dim=0)  # by quotient
+    assert float(kept.sum() / total.sum()) == pytest.approx(1 / (p - 1), rel=1e-9)
+    assert float(kept[0] / total[0]) == pytest.approx(1, rel=1e-9)  # the indicator of z = 0
+    n = len(whole)
+    assert torch.allclose(kept[1:] / n, torch.full((p - 1,), 1 / (p**2 * (p - 1))).double())
+    assert torch.allclose(total[1:] / n, torch.full((p - 1,), (p - 1) / p**2).double())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_kernel_of_equality_learns_by_heart_and_divides_zero_only(seed):
+    seen, unseen = modular_division(P, seed=seed, alpha=RECIPE.alpha, samples=SAMPLES)
+    weights = torch.linalg.solve(kernel(seen, seen), seen.targets.double())
+    fitted = kernel(seen, seen) @ weights
+    assert (fitted.argmax(dim=1) == seen.labels).all()
+    right = (kernel(unseen, seen) @ weights).argmax(dim=1) == unseen.labels
+    zero = unseen.inputs[:, 0] == 0
+    assert zero.any() and right[zero].all()
+    assert not right[~zero].any()
+
+
+def unexplained_by_agreement(width):
+    """Share of the variance of an untrained network's kernel within pairs that agree alike."""
+    seen, _, _ = assemble.samples(RECIPE, 0)
+    network = assemble.network(dataclasses.replace(RECIPE, width=width), seen, 0)
+    Φ = features(network, seen).double()
+    K = Φ @ Φ.T
+    same_x, same_y = agreement(seen, seen)
+    rest = K.clone()
+    for x in (True, False):
+        for y in (True, False):
+            alike = (same_x == x) & (same_y == y)
+            rest[alike] -= K[alike].mean()
+    return float(rest.square().sum() / (K - K.mean()).square().sum())
+
+
+def test_the_wider_an_untrained_network_the_less_it_sees_but_which_numbers_agree():
+    narrow, wide = map(unexplained_by_agreement, (256, 2048))
+    # Noise whose variance falls as one over the width, once it is no longer most of the kernel.
+    assert wide < 0.35 and narrow / wide > 2
+
+
+def test_steps_and_epochs_of_the_paper():
+    full = EXPERIMENTS["grokking"].recipe("mse", "paper")
+    train, _ = modular_division(97, seed=0, alpha=1.0)
+    assert (len(train), full.batch_size, full.epochs) == (4_656, 512, 4_000)
+    assert -(-len(train) // full.batch_size) == 10
