@@ -84,7 +84,7 @@ def test_a_plan_keeps_nothing():
         gc.collect()
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
-    recipe = EXPERIMENTS["learning-rate"].recipe("lr-0.05", "desk")
+    recipe = EXPERIMENTS["learning-rate"].recipe("middle", "desk")
     batch = example(recipe, recipe.batch_size)
     sizes, kept = [], set()
     for _ in range(4):

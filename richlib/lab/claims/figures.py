@@ -112,23 +112,23 @@ FIGURES: list[Direction | Elsewhere] = [
         "(iii) with it eigenvalues fall more after the C-th: ρ_{C+1}/ρ_C (with, without)",
         terms=rising(eigenvalue_step, "with", "without"),
     ),
-    _4("(ii) at rate 0.05 only C are used: Π̂(C) above 0.95", terms=_only_C("lr-0.05")),
-    _4("(ii) at rate 0.2 only C are used: Π̂(C) above 0.95", terms=_only_C("lr-0.2")),
+    _4("(ii) at rate 0.05 only C are used: Π̂(C) above 0.95", terms=_only_C("middle")),
+    _4("(ii) at rate 0.2 only C are used: Π̂(C) above 0.95", terms=_only_C("high")),
     _4(
         "(ii) at 0.005 more than at 0.05: Π̂(C) (0.005, 0.05)",
-        terms=rising(utilization, "lr-0.005", "lr-0.05"),
+        terms=rising(utilization, "low", "middle"),
     ),
     _4(
         "(ii) at 0.005 more than at 0.2: Π̂(C) (0.005, 0.2)",
-        terms=rising(utilization, "lr-0.005", "lr-0.2"),
+        terms=rising(utilization, "low", "high"),
     ),
     _5(
         "quality follows intensity: rank correlation above 0, after training",
-        terms=(0.0, Term(measures.following_intensity("quality"), ("lr-0.05",))),
+        terms=(0.0, Term(measures.following_intensity("quality"), ("middle",))),
     ),
     _5(
         "utilization follows intensity: rank correlation above 0, after training",
-        terms=(0.0, Term(measures.following_intensity("utilization"), ("lr-0.05",))),
+        terms=(0.0, Term(measures.following_intensity("utilization"), ("middle",))),
     ),
     *(
         _5(
@@ -142,7 +142,7 @@ FIGURES: list[Direction | Elsewhere] = [
                             for epoch in (1, 5, 20)
                         )
                     ),
-                    ("lr-0.05",),
+                    ("middle",),
                 ),
             ),
         )
@@ -252,13 +252,11 @@ FIGURES: list[Direction | Elsewhere] = [
         )
         for epoch in (1, 5)
     ),
-    _18("quality rises from layer to layer: Π*(C)", terms=_in_depth("quality", "lr-0.05", 4)),
-    _18(
-        "utilization rises from layer to layer: Π̂(C)", terms=_in_depth("utilization", "lr-0.05", 4)
-    ),
+    _18("quality rises from layer to layer: Π*(C)", terms=_in_depth("quality", "middle", 4)),
+    _18("utilization rises from layer to layer: Π̂(C)", terms=_in_depth("utilization", "middle", 4)),
     _19(
         "rates 0.005 and 0.05 differ most in the last layer: Π̂(C) (most before, last)",
-        terms=_most_in_the_last("lr-0.005", "lr-0.05"),
+        terms=_most_in_the_last("low", "middle"),
     ),
     _20(
         "with batch normalization quality rises from layer to layer: Π*(C)",

@@ -87,14 +87,14 @@ STATED = [
     _table_3(
         "D_LR is smallest at the best learning rate (0.05, 0.2, 0.005)",
         "learning-rate",
-        rising("dlr_train", "lr-0.05", "lr-0.2", "lr-0.005"),
+        rising("dlr_train", "middle", "high", "low"),
         (0.025, 0.039, 0.053),
         chapter="learning_rate",
     ),
     _table_3(
         "and test accuracy is in the opposite order (0.005, 0.2, 0.05)",
         "learning-rate",
-        rising("accuracy_test", "lr-0.005", "lr-0.2", "lr-0.05"),
+        rising("accuracy_test", "low", "high", "middle"),
         (0.663, 0.745, 0.783),
         percent=True,
         chapter="learning_rate",

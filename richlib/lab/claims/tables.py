@@ -153,9 +153,9 @@ _vgg = partial(_row_3, "batch-normalization", "batch_normalization")
 TABLE_3 = [
     *_grok("mod 97, step 200", (1.0, 0.052), (0.51, 0.04), _grokking(200)),
     *_grok("mod 97, step 3000", (1.0, 0.998), (0.11, 0.01), _grokking(3000)),
-    *_rate("lr-0.005", "learning rate 0.005", (1.0, 0.663), (0.053, 0.01)),
-    *_rate("lr-0.05", "learning rate 0.05", (1.0, 0.783), (0.025, 0.004)),
-    *_rate("lr-0.2", "learning rate 0.2", (1.0, 0.745), (0.039, 0.007)),
+    *_rate("low", "learning rate 0.005", (1.0, 0.663), (0.053, 0.01)),
+    *_rate("middle", "learning rate 0.05", (1.0, 0.783), (0.025, 0.004)),
+    *_rate("high", "learning rate 0.2", (1.0, 0.745), (0.039, 0.007)),
     *_weight("none", "weight decay 0", (1.0, 0.935), (0.05, 0.003)),
     *_weight("weak", "weight decay 1e-4", (1.0, 0.941), (0.015, 0.003)),
     *_weight("strong", "weight decay 1e-3", (1.0, 0.948), (0.003, 0.001)),
