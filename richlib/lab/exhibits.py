@@ -39,11 +39,17 @@ def recorded(
     *,
     folder: str | os.PathLike = SHIPPED,
 ) -> dict[str, list[Record]]:
-    """Load the records of the variants of an experiment. labels: {label: variant}."""
-    return {
-        label: records.load(experiment, variant, tier, folder=folder)
-        for label, variant in labels.items()
-    }
+    """Load the finished runs of the variants of an experiment. labels: {label: variant}.
+
+    RuntimeError where every run of a variant diverged: it has no figures.
+    """
+    runs = {}
+    for label, variant in labels.items():
+        found = records.load(experiment, variant, tier, folder=folder)
+        runs[label] = [record for record in found if record.status == "finished"]
+        if not runs[label]:
+            raise RuntimeError(f"{experiment}/{variant} at tier {tier!r} {found[0].status}")
+    return runs
 
 
 def spectra(runs: Runs, split: str = "train") -> dict[str, list[dict]]:

@@ -47,6 +47,19 @@ def test_all_estimators_on_both_splits(runs):
     assert len(set(shown.values())) == 6
 
 
+def test_diverged_runs_have_nothing_to_show(runs, tmp_path):
+    lost = dataclasses.replace(runs["rich"][0], metrics={"accuracy_train_at_init": 0.1})
+    lost = dataclasses.replace(lost, seed=7, spectra={}, status="diverged in epoch 2")
+    for record in (lost, runs["rich"][1]):
+        file = records.path(tmp_path, "encoded-labels", "full", "paper", record.seed)
+        records.write(record, file)
+    found = exhibits.recorded("encoded-labels", {"rich": "full"}, "paper", folder=tmp_path)
+    assert [record.seed for record in found["rich"]] == [1]
+    records.path(tmp_path, "encoded-labels", "full", "paper", 1).unlink()
+    with pytest.raises(RuntimeError, match="encoded-labels/full at tier 'paper' diverged in epoch"):
+        exhibits.recorded("encoded-labels", {"rich": "full"}, "paper", folder=tmp_path)
+
+
 def test_live_runs_are_records(monkeypatch):
     full = EXPERIMENTS["encoded-labels"]
     tiers = {"pocket": {"data": "digits", "width": 16, "epochs": 2}}
