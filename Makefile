@@ -39,9 +39,11 @@ links: .venv/.ready
 	$(BIN)/python $(BIN)/jupyter-book build . --builder linkcheck </dev/null
 
 # nbval runs every notebook, and compares the output of cells marked NBVAL_CHECK_OUTPUT.
+# Files of tests run side by side, one to a core, so that each process gets by with one.
 # An empty standard input, because pytest breaks on a closed one.
 test: .venv/.ready
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env tests richlib notebooks </dev/null
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile \
+	    --nbval-lax --nbval-current-env tests richlib notebooks </dev/null
 
 lint: .venv/.ready
 	$(BIN)/python -m ruff check .

@@ -11,19 +11,6 @@ import pytest
 
 from .built import BOOK, DESKTOP, PAGES, SCHEMES
 
-lines = []  # what tests measured
-
-
-def pytest_terminal_summary(terminalreporter):
-    for line in lines:
-        terminalreporter.write_line(f"book: {line}")
-
-
-@pytest.fixture(scope="session")
-def say():
-    """Print a line below the results."""
-    return lines.append
-
 
 @pytest.fixture(scope="session")
 def book():
