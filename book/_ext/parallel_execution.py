@@ -62,7 +62,7 @@ def execute_notebooks(app):
     if app.builder.format != "html" or app.config.nb_execution_mode != "cache":
         return
     root = Path(app.srcdir)
-    paths = [root / f"{name}.ipynb" for name in sorted(app.project.discover())]
+    paths = [root / f"{name}.ipynb" for name in app.config.external_site_map]  # of _toc.yml
     workers = os.cpu_count() or 1
     if workers > 1:  # each kernel takes one core, and leaves the others to the others
         os.environ.setdefault("OMP_NUM_THREADS", "1")
