@@ -20,7 +20,7 @@ const explorer = { records: {} };
     accuracy_train: "training accuracy", accuracy_test: "test accuracy",
     dlr_train: "D_LR, training", dlr_test: "D_LR, test", effective_dimension: "effective dimension",
   };
-  const root = document.getElementById("explorer");
+  const root = document.getElementById("recorded-runs");
   const by = (name) => root.querySelector(`[name=${name}]`);
   const path = document.currentScript.src.replace(/explorer\.js.*/, "explorer/");
 
@@ -79,7 +79,8 @@ const explorer = { records: {} };
     const box = root.querySelector(".chart");
     box.replaceChildren();
     const names = [...new Set(chosen().map((r) => r.variant))];
-    const [W, H, left, right, top, bottom] = [720, 400, 64, 12, 12, 48];
+    const W = Math.max(340, Math.min(720, box.clientWidth)), H = Math.round(0.25 * W + 220);
+    const [left, right, top, bottom] = [64, 12, 12, 48];
     const title = `${SHOWN[what]} of ${by("experiment").value}, tier ${by("tier").value}: ` +
       names.join(", ");
     const svg = make("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": title }, box);
@@ -185,8 +186,8 @@ const explorer = { records: {} };
       if (wanted.get(name)) fill(by(name), [[wanted.get(name), wanted.get(name)]]);
     root.addEventListener("change", () => refresh(true));
     root.querySelector("button").addEventListener("click", save);
-    await refresh(false);
     root.hidden = false;
+    await refresh(false);
   };
   start().catch((error) => { root.hidden = false; root.textContent = `No data: ${error.message}.`; });
 })();

@@ -11,7 +11,7 @@ from .built import SCHEMES
 def opened(visit, request):
     """The page, once its data are there."""
     visit = visit(request.param, "book/explorer.html")
-    visit.page.locator("#explorer").wait_for()
+    visit.page.locator("#recorded-runs").wait_for()
     yield visit
     assert not visit.errors + visit.foreign
     visit.page.close()
@@ -19,16 +19,16 @@ def opened(visit, request):
 
 def test_the_picture_and_the_table_follow_the_choice(opened, tmp_path):
     page = opened.page
-    chart, rows = page.locator("#explorer .chart"), page.locator("#explorer tbody tr")
+    chart, rows = page.locator("#recorded-runs .chart"), page.locator("#recorded-runs tbody tr")
     first = chart.screenshot()
     page.get_by_label("experiment").select_option("target-downscaling")
     page.get_by_label("show").select_option("eigenvalues")
-    page.wait_for_function("document.querySelectorAll('#explorer .legend li').length === 3")
+    page.wait_for_function("document.querySelectorAll('#recorded-runs .legend li').length === 3")
     assert chart.screenshot() != first
     runs = records.load("target-downscaling", "alpha-0.2", "paper")
     assert rows.count() == 9
     page.get_by_label("seed").select_option("1")
-    page.wait_for_function("document.querySelectorAll('#explorer tbody tr').length === 3")
+    page.wait_for_function("document.querySelectorAll('#recorded-runs tbody tr').length === 3")
     assert f"{runs[1].metrics['dlr_train']:.3g}" in rows.first.inner_text()
     assert chart.locator("path").count() == 3
     assert "eigenvalues of target-downscaling" in chart.locator("svg").get_attribute("aria-label")
@@ -50,6 +50,6 @@ def test_the_address_keeps_the_choice(opened, visit):
     hash = page.evaluate("location.hash")
     page.goto("about:blank")
     page.goto(opened.base + "book/explorer.html" + hash)
-    page.locator("#explorer").wait_for()
+    page.locator("#recorded-runs").wait_for()
     assert page.get_by_label("show").input_value() == "utilization"
-    assert page.locator("#explorer .legend li").count() == 3
+    assert page.locator("#recorded-runs .legend li").count() == 3
