@@ -80,7 +80,7 @@ const explorer = { records: {} };
     box.replaceChildren();
     const names = [...new Set(chosen().map((r) => r.variant))];
     const W = Math.max(340, Math.min(720, box.clientWidth)), H = Math.round(0.25 * W + 220);
-    const [left, right, top, bottom] = [64, 12, 12, 48];
+    const [left, right, top, bottom] = [64, 20, 12, 48];
     const title = `${SHOWN[what]} of ${by("experiment").value}, tier ${by("tier").value}: ` +
       names.join(", ");
     const svg = make("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": title }, box);
