@@ -48,7 +48,7 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
     models: a label ("rich", "lazy", ...) to the spectra of its seeds, each a dict of the lists
     "quality", "utilization" and "eigenvalues" as a record has it. The line is the mean over the
     seeds, the band one standard deviation. C: number of classes, drawn as a dotted line. The first
-    eigenfunction, the constant, is left out: curves begin at k = 2.
+    eigenfunction, often the constant, is left out: curves begin at k = 2.
     """
     panels = (
         ("quality", r"(i) quality $\Pi^*(k)$"),
@@ -69,7 +69,8 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
                 ax.set(yscale="log", ylim=(1e-7, 1.5))
             else:
                 ax.set_ylim(-0.03, 1.05)
-        axes[1].legend(loc="lower right")
+        # Lines may run behind it: labels are long, and curves fill the panel.
+        axes[1].legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")
     plt.close(figure)
     return figure
 

@@ -23,8 +23,8 @@ class Eigenfunctions:
 
     directions: u_k, the columns of shape (p, k), orthonormal.
     eigenvalues: ρ_k, shape (k,), decreasing; those below float64 rounding are left out, so k is
-    the rank of the features. The first eigenfunction of a network's features is nearly constant
-    (Appendix D.2).
+    the rank of the features. The first eigenfunction of a network's features is often nearly
+    constant (Appendix D.2), though not in every trained network.
 
     >>> generator = torch.Generator().manual_seed(0)
     >>> scale = torch.tensor([2.0, 1.0, 0.5])

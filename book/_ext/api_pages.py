@@ -33,8 +33,8 @@ def as_restructured(lines):
         elif not line.strip():
             out.append("")
             item = False
-        elif item and line.startswith("    "):
-            out.append("  " + line.strip())
+        elif item and (line.startswith("    ") or not out[-1].rstrip().endswith((".", ";"))):
+            out.append("  " + line.strip())  # the sentence goes on
         else:
             if item:
                 out.append("")

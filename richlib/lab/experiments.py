@@ -369,10 +369,12 @@ REGRESSION = Experiment(
     variants={"scalar": {"scalar": True}, "classes": {}},
     tiers={
         "pocket": POCKET | {"batch_size": 64, "epochs": 16, "decay_every": 6},
-        "desk": DESK | {"data": "mnist", "alpha": 1.0},
+        "desk": DESK | {"data": "mnist", "alpha": 1.0, "learning_rate": 1e-2},
         "paper": {},
     },
-    notes="Tables 9 and 10 have no row for it: optimizer and network are Figure 2's.",
+    notes="""\
+Tables 9 and 10 have no row for it: optimizer and network are Figure 2's. At the desk tier the
+scalar network diverges at the rate of 0.05, so both have a fifth of it.""",
 )
 
 CROSS_ENTROPY = Experiment(

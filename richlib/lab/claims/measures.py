@@ -100,7 +100,9 @@ def least(*of: Measure) -> Measure:
 
 
 def unevenness(record: Record) -> float:
-    """ρ_2 / ρ_C, of the eigenvalues that should be equal: 1 if they are."""
+    """ρ_2 / ρ_C, of the eigenvalues that should be equal: 1 if they are, and the constant is the
+    first eigenfunction, as the paper has it (Appendix D.2).
+    """
     ρ, C = record.spectra["eigenvalues"], minimal(record)
     return ρ[1] / ρ[C - 1] if len(ρ) >= C else math.inf
 
