@@ -42,7 +42,7 @@ links: .venv/.ready
 # Files of tests run side by side, one to a core, so that each process gets by with one.
 # An empty standard input, because pytest breaks on a closed one.
 test: .venv/.ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
 	    --nbval-lax --nbval-current-env tests richlib notebooks </dev/null
 
 lint: .venv/.ready

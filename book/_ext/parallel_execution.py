@@ -63,7 +63,7 @@ def execute_notebooks(app):
         return
     root = Path(app.srcdir)
     paths = [root / f"{name}.ipynb" for name in app.config.external_site_map]  # of _toc.yml
-    workers = os.cpu_count() or 1
+    workers = min(os.cpu_count() or 1, 4)  # a kernel takes up to a gigabyte
     if workers > 1:  # each kernel takes one core, and leaves the others to the others
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     execute(
