@@ -20,7 +20,7 @@ MENDS = [
     # docutils gives works a role that was withdrawn; they are items of a list.
     (r'role="doc-biblioentry"', 'role="listitem"'),
     # Figures scroll on phones. The theme makes this box, if it scrolls, reachable by keyboard.
-    (r"(?m)^(<img [^>]*_images/[^>]*>)", r'<div class="output">\1</div>'),
+    (r"(?m)(^|(?<=</div>))(<img [^>]*_images/[^>]*>)", r'<div class="output">\2</div>'),
     # An empty corner of a table is the head of nothing.
     (r'<th(?: class="head")?>(?:<p></p>)?</th>', "<td></td>"),
 ]

@@ -75,7 +75,7 @@ class Step:
         with products_in(tf32=self.tf32):
             with torch.autocast(self.device, self.half, enabled=self.mixed):
                 outputs = self.forward(inputs)
-            value = self.loss(outputs.float(), targets)
+            value = self.loss(outputs.to(targets.dtype), targets)  # of half precision, float32
             # Processes average their gradients: shares count by their size.
             weighted = value * (len(targets) * parallel.world() / n)
             self.scaler.scale(weighted).backward()

@@ -42,7 +42,7 @@ def test_last_layer_training_costs_the_last_layer():
 
 
 def test_runs_that_cost_the_same_are_planned_once():
-    names = [f"learning-rate/lr-{lr}" for lr in ("0.005", "0.05", "0.2")]
+    names = [f"learning-rate/{rate}" for rate in ("low", "middle", "high")]
     groups = costing_the_same([*names, "encoded-labels/full", "encoded-labels/last-layer"], "paper")
     assert groups == [names, ["encoded-labels/full"], ["encoded-labels/last-layer"]]
     costs = {

@@ -43,6 +43,14 @@ def test_float32_is_the_plain_loop():
     assert found == losses and torch.equal(weight, model[0].weight)
 
 
+def test_float64_stays_float64():
+    model, (x, y) = network().double(), (part.double() for part in batch())
+    expected = mse_loss(model(x), y)
+    assert step_of(model, Numerics())(x, y).dtype == torch.float64
+    model = network().double()
+    assert torch.equal(step_of(model, Numerics())(x, y), expected)
+
+
 def test_mixed_precision_rounds():
     exact, mixed = trained(Numerics()), trained(Numerics("mixed"))
     assert mixed[0] != exact[0]
