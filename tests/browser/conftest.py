@@ -58,7 +58,6 @@ class Visit:
     """An opened page: what it asked of others than the book, and what went wrong on it."""
 
     page: object
-    base: str  # the address of the book there
     foreign: list = field(default_factory=list)
     errors: list = field(default_factory=list)
 
@@ -70,7 +69,7 @@ def visit(browser, bases):
     def open_page(origin, name):
         page = browser.new_page(viewport=DESKTOP, color_scheme=SCHEMES[origin])
         page.set_default_timeout(120_000)  # for machines with much else to do
-        visit = Visit(page, bases[origin])
+        visit = Visit(page)
 
         def abort(route):
             visit.foreign.append(route.request.url)
