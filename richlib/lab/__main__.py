@@ -9,7 +9,7 @@ from richlib.lab.claims import CLAIMS
 from richlib.lab.data import DataError
 from richlib.lab.experiments import EXPERIMENTS, TIERS
 from richlib.lab.plan import costing_the_same, plan
-from richlib.lab.records import SHIPPED, Record
+from richlib.lab.records import SHIPPED, Record, RecordError
 from richlib.lab.run import run
 from richlib.lab.step import PRECISIONS, Numerics
 from richlib.lab.sweep import expand, sweep
@@ -19,8 +19,11 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         args.do(args)
-    except (KeyError, ImportError, FileNotFoundError, DataError, CheckpointError) as error:
+    except KeyError as error:  # whose text is in quotation marks
         print(f"error: {error.args[0]}", file=sys.stderr)
+        return 1
+    except (ImportError, OSError, DataError, CheckpointError, RecordError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -13,7 +13,8 @@ from richlib.lab import records
 from richlib.lab.claims import CLAIMS
 from richlib.lab.claims.measures import minimal
 from richlib.lab.experiments import EXPERIMENTS
-from richlib.lab.records import SHIPPED, Record
+from richlib.lab.metrics import estimator_metric
+from richlib.lab.records import SHIPPED, Record, RecordError
 from richlib.lab.run import run
 from richlib.richness import ESTIMATORS
 from richlib.show import Link, Table, three_panels, training
@@ -41,14 +42,36 @@ def recorded(
 ) -> dict[str, list[Record]]:
     """Load the finished runs of the variants of an experiment. labels: {label: variant}.
 
-    RuntimeError where every run of a variant diverged: it has no figures.
+    RecordError where every run of a variant diverged: it has no figures.
     """
     runs = {}
     for label, variant in labels.items():
         found = records.load(experiment, variant, tier, folder=folder)
         runs[label] = [record for record in found if record.status == "finished"]
         if not runs[label]:
-            raise RuntimeError(f"{experiment}/{variant} at tier {tier!r} {found[0].status}")
+            raise RecordError(f"{experiment}/{variant} at tier {tier!r} {found[0].status}")
+    return runs
+
+
+def available(
+    experiment: str,
+    labels: Mapping[str, str],
+    tier: str,
+    *,
+    folder: str | os.PathLike = SHIPPED,
+) -> dict[str, list[Record]]:
+    """As `recorded`, of those variants of which there are finished runs; prints what the others
+    lack, and the command that makes them.
+    """
+    runs = {}
+    for label, variant in labels.items():
+        try:
+            runs |= recorded(experiment, {label: variant}, tier, folder=folder)
+        except FileNotFoundError:
+            command = f"python -m richlib.lab run {experiment}/{variant} --tier {tier}"
+            print(f"{label}: no record yet; make one with: {command}")
+        except RecordError as error:
+            print(f"{label}: {error}")
     return runs
 
 
@@ -87,7 +110,7 @@ def estimators(runs: Runs, paper: Mapping[str, str] | None = None) -> Table:
     if paper:
         rows.append({"estimator": "paper", "samples": "not said"} | dict(paper))
     for estimator in ESTIMATORS:
-        key = "dlr" if estimator == "projection" else f"dlr_{estimator.replace('-', '_')}"
+        key = estimator_metric(estimator)
         for split in ("train", "test"):
             row = {"estimator": estimator, "samples": split}
             for label, seeds in runs.items():

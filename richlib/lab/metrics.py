@@ -38,8 +38,7 @@ def measured(
         moments = _moments(Φ, outputs)
         values = _performance(recipe, outputs, split) | {"rank": moments.richness().rank}
         for estimator in ESTIMATORS:
-            key = "" if estimator == "projection" else f"_{estimator.replace('-', '_')}"
-            values[f"dlr{key}"] = moments.dlr(estimator=estimator)
+            values[estimator_metric(estimator)] = moments.dlr(estimator=estimator)
         metrics |= {f"{key}_{name}": value for key, value in values.items()}
     (Φ, _), (Φ_test, outputs) = pairs
     metrics |= _rivals(features(initial, train), Φ, train.labels)
@@ -53,6 +52,11 @@ def measured(
             of_layer = _spectra(Φ, Φ_test, unseen.targets, outputs)[0]
             spectra |= {f"{name}/{key}": values for key, values in of_layer.items()}
     return metrics, spectra
+
+
+def estimator_metric(estimator: str) -> str:
+    """The name of D_LR by an estimator in a record, without the split; "dlr" is Definition 1."""
+    return "dlr" if estimator == "projection" else f"dlr_{estimator.replace('-', '_')}"
 
 
 def _spectra(Φ: Tensor, Φ_test: Tensor, targets: Tensor, outputs: Tensor):

@@ -27,7 +27,7 @@ SHIPPED = Path(richlib.__file__).parent / "records"
 
 
 class RecordError(RuntimeError):
-    """A file that is not a record this version can read."""
+    """A file that is not a record this version can read, or a record of nothing to show."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ def test_the_picture_and_the_table_follow_the_choice(opened):
     page.wait_for_function("document.querySelectorAll('#recorded-runs tbody tr').length === 3")
     assert f"{runs[1].metrics['dlr_train']:.3g}" in rows.first.inner_text()
     assert chart.locator("path").count() == 3
-    assert "eigenvalues of target-downscaling" in chart.get_by_role("img").get_attribute("aria-label")
+    assert "eigenvalues of target-downscaling" in chart.get_by_role("img").get_attribute(
+        "aria-label"
+    )
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save as CSV").click()
     lines = saved.value.path().read_text("utf-8").splitlines()

@@ -56,8 +56,21 @@ def test_diverged_runs_have_nothing_to_show(runs, tmp_path):
     found = exhibits.recorded("encoded-labels", {"rich": "full"}, "paper", folder=tmp_path)
     assert [record.seed for record in found["rich"]] == [1]
     records.path(tmp_path, "encoded-labels", "full", "paper", 1).unlink()
-    with pytest.raises(RuntimeError, match="encoded-labels/full at tier 'paper' diverged in epoch"):
+    with pytest.raises(
+        records.RecordError, match="encoded-labels/full at tier 'paper' diverged in epoch"
+    ):
         exhibits.recorded("encoded-labels", {"rich": "full"}, "paper", folder=tmp_path)
+    assert exhibits.available("encoded-labels", {"rich": "full"}, "paper", folder=tmp_path) == {}
+
+
+def test_what_is_not_recorded_is_left_out_and_named(runs, tmp_path, capsys):
+    record = runs["lazy"][0]
+    records.write(record, records.path(tmp_path, "encoded-labels", "last-layer", "paper", 0))
+    found = exhibits.available("encoded-labels", LABELS, "paper", folder=tmp_path)
+    assert found == {"lazy": [record]}
+    said = capsys.readouterr().out
+    assert "rich: no record yet" in said and "run encoded-labels/full --tier paper" in said
+    assert "lazy" not in said
 
 
 def test_live_runs_are_records(monkeypatch):
