@@ -2,7 +2,7 @@
 # The first run creates .venv; later runs reuse it until a dependency changes.
 
 PYTHON ?= python3
-EXTRAS := lab,sweep,test,book
+EXTRAS := lab,sweep,course,test,book
 BIN := .venv/bin
 
 # Notebooks run in the kernel of .venv, whatever else is installed for the user.
@@ -19,7 +19,7 @@ help:
 	@echo "make pdf        print the built book: _build/rich-and-lazy.pdf"
 	@echo "make links      try the links to other hosts (needs a network)"
 	@echo "make lint       check formatting, style and the form of the notebooks"
-	@echo "make notebooks  bring every notebook into its canonical form"
+	@echo "make notebooks  bring notebooks into canonical form, renew the students' copies"
 	@echo "make pins       renew constraints.txt with the newest releases"
 	@echo "make clean      remove what was built (keeps .venv)"
 
@@ -43,15 +43,18 @@ links: .venv/.ready
 # An empty standard input, because pytest breaks on a closed one.
 test: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile \
-	    --nbval-lax --nbval-current-env tests richlib notebooks </dev/null
+	    --nbval-lax --nbval-current-env tests richlib \
+	    notebooks/foundations notebooks/experiments </dev/null
 
 lint: .venv/.ready
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python tools/notebooks.py --check
+	$(BIN)/python tools/coursework.py --check
 
 notebooks: .venv/.ready
 	$(BIN)/python tools/notebooks.py
+	$(BIN)/python tools/coursework.py
 
 # A new environment without constraints: what pip chooses there today is what gets pinned.
 # Use the oldest Python at hand (make pins PYTHON=...): a newer one gets releases that the

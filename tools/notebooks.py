@@ -7,7 +7,8 @@
 Paths of notebooks may follow; without any, all of them are meant.
 
 Canonical: the setup cell is the generated one; only the text outputs of cells marked
-`# NBVAL_CHECK_OUTPUT` are kept; no other traces of a run, of an editor or of Colab.
+`# NBVAL_CHECK_OUTPUT` are kept; no other traces of a run, of an editor or of Colab. The exercises
+of a chapter are those of its notebook of coursework (see tools/coursework.py).
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import coursework
 import nbformat
 import yaml
 
@@ -33,9 +35,10 @@ if importlib.util.find_spec("richlib") is None:
 
 
 def paths(root=ROOT):
-    """The notebooks of the project."""
+    """The notebooks of the project: the chapters, then what teachers write of the coursework."""
     found = (root / "notebooks").rglob("*.ipynb")
-    return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
+    made = {".ipynb_checkpoints", *coursework.DERIVED}
+    return sorted(path for path in found if made.isdisjoint(path.parts))
 
 
 def requirement(root=ROOT):
@@ -84,6 +87,7 @@ def canonical(notebook, setup):
         if is_setup(cell):
             cell.source = setup
         clean_cell(cell, index)
+        coursework.set_metadata(cell)
     notebook.metadata = NOTEBOOK_METADATA
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
@@ -117,6 +121,7 @@ def main(argv=None, root=ROOT):
         notebook = read(before)
         if args.execute:
             execute(notebook)
+        coursework.fill_exercises(notebook, path, root)
         after = canonical(notebook, setup_source(root))
         if after == before:
             continue
