@@ -15,6 +15,7 @@ from richlib.frames import Frames as Frames
 # From the palette of Okabe and Ito (2008), told apart by the color-blind, in print and in gray.
 RICH, LAZY, INK = "#D55E00", "#0072B2", "#333333"
 COLORS = {"rich": RICH, "lazy": LAZY}
+OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666")  # what is neither, in turn
 
 STYLE = {
     "figure.dpi": 110,
@@ -27,6 +28,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.prop_cycle": cycler(color=OTHERS),
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.8,
