@@ -48,7 +48,7 @@ def train(
     `identity` names the run that it belongs to. All that is random depends on (seed, epoch, step)
     alone, so a run that was resumed continues exactly as if it had not stopped.
 
-    Training ends early where the loss is no longer finite; the curves then hold "diverged", the
+    Training ends early where the loss or the outputs are no longer finite; the curves then hold "diverged", the
     epoch of that. Processes that torchrun started share the work; the first one writes.
     """
     step = Step(model, loss, optimizer, numerics)
@@ -96,6 +96,7 @@ def train(
                     save(done + 1)
                     saved = time.perf_counter()
             done = 0
+            finite &= _outputs(model, x).isfinite().all()
             if not parallel.everywhere(finite):
                 curves["diverged"] = [epoch]
             elif is_measured(epoch, epochs):
@@ -118,6 +119,16 @@ def is_measured(epoch: int, epochs: int) -> bool:
 def is_kept(epoch: int) -> bool:
     """0 and 1, 2, 3, 5, 10, 20, 30, 50, ...: about evenly spaced in the logarithm."""
     return epoch == 0 or str(epoch).rstrip("0") in ("1", "2", "3", "5")
+
+
+@torch.no_grad()
+def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
+    """As they are measured: the last step may have spoiled what no loss has seen."""
+    model.eval()
+    try:
+        return model(inputs)
+    finally:
+        model.train()
 
 
 def _order(data: Split, seed: int, epoch: int) -> Tensor:

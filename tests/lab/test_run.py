@@ -231,6 +231,14 @@ def test_a_diverged_run_leaves_a_record_that_says_so(short, monkeypatch, tmp_pat
     assert records.load("short", "full", "pocket", folder=tmp_path) == [record]
 
 
+def test_outputs_that_overflow_count_as_diverged(short):
+    """Losses are those before each step: the last step can spoil a network unseen."""
+    one_step = dataclasses.replace(
+        short.recipe("full", "pocket"), samples=32, batch_size=32, epochs=1, learning_rate=1e30
+    )
+    assert fit(one_step, progress=False).curves["diverged"] == [1]
+
+
 def test_measured_epochs():
     assert [e for e in range(1, 24) if is_measured(e, 23)] == [*range(1, 11), 15, 20, 23]
 
