@@ -64,13 +64,20 @@ def table(root, page):
         link = os.path.relpath(root / f"{chapter}.ipynb", here)
         lines += [f"### {title}", ""]
         lines += [f"[Chapter]({link}) · {{download}}`students' notebook <{copy}>`", ""]
-        lines += ["| exercise | difficulty | importance | time | points: checked, by hand |"]
+        lines += ["| exercise | difficulty | importance | time | points |"]
         lines += ["| --- | --- | --- | --- | --- |"]
         for number, parts in enumerate(coursework.exercises(notebook).values(), start=1):
             head = HEAD.match(parts[""].source)
             by_check, by_hand = points(parts)
-            cells = [head["difficulty"], head["importance"], head["time"], f"{by_check}, {by_hand}"]
-            lines.append(" | ".join([f"| {number}. {head['title']}", *cells]) + " |")
+            cells = [
+                head["difficulty"],
+                head["importance"],
+                head["time"],
+                f"{by_check} + {by_hand}",
+            ]
+            lines.append(
+                " | ".join([f"| {number}. {head['title'].removesuffix('.')}", *cells]) + " |"
+            )
         lines.append("")
     return "\n".join(lines)
 
