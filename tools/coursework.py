@@ -35,7 +35,9 @@ POINTS = re.compile(r"^(\d+) \* check\(", re.M)
 HEADING = re.compile(r"(?<=^## Exercises\n\n).*?(?=^## |\Z)", re.M | re.S)
 TITLE = [
     "# Exercises: {title}",
-    "These are the exercises of the chapter *{title}*: [open it in Colab]({colab}) to read along.",
+    "These are the exercises of the chapter *{title}*: [open it in Colab]({colab}) to read along. "
+    "What an exercise mentions and this notebook does not define is the chapter's: run it there, "
+    "or copy its cell.",
     "Write your code where it says `raise NotImplementedError()`, then run the cell after it: "
     "`check` tries your function on several cases and says what is right and what is not, as often "
     "as you like. It returns your points. Where it says YOUR ANSWER HERE, write some sentences "

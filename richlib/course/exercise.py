@@ -1,10 +1,14 @@
 """What an exercise asks of an answer, and how an answer is tried."""
 
+import contextlib
 import difflib
+import io
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 
@@ -48,6 +52,8 @@ def compared(
 ) -> None:
     """Register an exercise whose answers must return what `reference` returns, case by case.
 
+    Each case counts alike, or each value of each case where there are several.
+
     cases: makes {what is special about a case: arguments}, such as {"features that are shifted":
         (features,)}; for an answer without arguments {"": ()}. Words after "for".
     mistakes: wrong answers, called with the same arguments.
@@ -62,20 +68,17 @@ def compared(
             expected = reference(*_copies(arguments))
             try:
                 given = answer(*_copies(arguments))
-            except NotImplementedError:
-                raise
-            except Exception as error:
-                yield Finding(False, f"{place}your function raised {_named(error)}")
+            except AnswerError as error:
+                yield Finding(False, f"{place}{error}")
                 continue
-            words = difference(given, expected, rtol, atol)
-            if words is None:
-                yield Finding(True, "")
-                continue
+            found = _differences(given, expected, rtol, atol)
             for sentence, wrong in mistakes.items():
-                if difference(given, wrong(*_copies(arguments)), rtol, atol) is None:
-                    words += f". {sentence}"
+                if any(found) and not any(
+                    _differences(given, wrong(*_copies(arguments)), rtol, atol)
+                ):
+                    found = [words and f"{words}. {sentence}" for words in found]
                     break
-            yield Finding(False, place + words)
+            yield from (Finding(words is None, f"{place}{words}") for words in found)
 
     _register(Exercise(name, judge, mistakes))
 
@@ -114,17 +117,71 @@ def tried(name: str, answer) -> tuple[float, str]:
             f'write check("{name}", f) and not check("{name}", f())'
         )
     try:
-        findings = list(EXERCISES[name].judge(answer))
+        # nbgrader gives no point to a cell that writes to stderr, and a warning does.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            findings = list(EXERCISES[name].judge(_guarded(answer)))
     except NotImplementedError:
         return 0.0, f"{name}: not answered yet."
+    except AnswerError as error:
+        return 0.0, f"{name}: {error}"
     except Exception as error:
-        return 0.0, f"{name}: your function raised {_named(error)}"
-    passed = sum(finding.passed for finding in findings)
+        return 0.0, (
+            f"{name}: what your function returned is not of the kind that its docstring asks for "
+            f"({_named(error)})"
+        )
+    passed = sum(bool(finding.passed) for finding in findings)
     if passed == len(findings):
         return 1.0, f"{name}: right."
     lines = [f"{name}: {passed} of {len(findings)} right."]
     lines += [f"- {finding.words}" for finding in findings if not finding.passed]
     return passed / len(findings), "\n".join(lines)
+
+
+class AnswerError(Exception):
+    """An answer raised something, or returned nothing; the text is for the student."""
+
+
+def _guarded(answer: Callable) -> Callable:
+    """The answer, with arrays and float32 in what it returns made float64 tensors."""
+
+    def call(*arguments):
+        try:
+            given = answer(*arguments)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            raise AnswerError(f"your function raised {_named(error)}") from error
+        if given is None:
+            raise AnswerError("your function returned nothing (is there a `return`?)")
+        return _as_tensors(given)
+
+    return call
+
+
+def _as_tensors(value):
+    if isinstance(value, tuple | list):
+        return type(value)(_as_tensors(one) for one in value)
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(value)
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value.double()
+    return value
+
+
+def _differences(given, expected, rtol: float, atol: float) -> list[str | None]:
+    """How each value of an answer differs, None where it does not; one where none can be told."""
+    if not isinstance(expected, tuple):
+        return [difference(given, expected, rtol, atol)]
+    if getattr(given, "ndim", 0) == 1:  # several values in one tensor
+        given = list(given)
+    if not isinstance(given, tuple | list) or len(given) != len(expected):
+        return [f"expected {len(expected)} values, got {_kind(given)}"]
+    found = [difference(one, other, rtol, atol) for one, other in zip(given, expected, strict=True)]
+    return [
+        words and f"value {number} of {len(found)}: {words}"
+        for number, words in enumerate(found, start=1)
+    ]
 
 
 def difference(given, expected, rtol: float, atol: float) -> str | None:
@@ -133,13 +190,7 @@ def difference(given, expected, rtol: float, atol: float) -> str | None:
     None where they are the same.
     """
     if isinstance(expected, tuple):
-        if not isinstance(given, tuple | list) or len(given) != len(expected):
-            return f"expected {len(expected)} values, got {_kind(given)}"
-        for number, (one, other) in enumerate(zip(given, expected, strict=True), start=1):
-            words = difference(one, other, rtol, atol)
-            if words is not None:
-                return f"value {number} of {len(expected)}: {words}"
-        return None
+        return next(filter(None, _differences(given, expected, rtol, atol)), None)
     if isinstance(expected, str):
         if not isinstance(given, str):
             return f"expected a text, got {_kind(given)}"
@@ -158,8 +209,15 @@ def difference(given, expected, rtol: float, atol: float) -> str | None:
         return None
     if found.isnan().any():
         return "not a number (nan)"
+    if isinstance(expected, bool):
+        return "that is not right"
     if wanted.ndim == 0:
-        return f"{_number(given)} is too {'large' if found > wanted else 'small'}"
+        words = f"{_number(given)} is too {'large' if found > wanted else 'small'}"
+        if torch.isclose(found / 100, wanted, rtol=max(rtol, 1e-3), atol=atol):
+            return f"{words}: is it a percentage?"
+        if torch.isclose(found, wanted, rtol=1e-2, atol=atol):
+            return f"{words}, but close: was it rounded?"
+        return words
     wrong = (~torch.isclose(found, wanted, rtol=rtol, atol=atol)).sum()
     return f"{wrong} of {wanted.numel()} entries differ from what was expected"
 

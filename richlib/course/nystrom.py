@@ -61,6 +61,9 @@ compared(
         "That is what one measures if the share is the true one: the other way round.": (
             lambda share, k, n: share + (1 - share) * k / n
         ),
+        "Is an intercept counted? The share here has none.": (
+            lambda share, k, n: 1 - (1 - share) * (n - 1) / (n - k - 1)
+        ),
         "What of the measured share is the true one multiplied by? Collect the terms in s.": (
             lambda share, k, n: (share - k / n) / (1 + k / n)
         ),

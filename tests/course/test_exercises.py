@@ -6,11 +6,14 @@ keeps as common mistakes.
 
 import functools
 import re
+import sys
+import warnings
 
 import coursework  # tools/coursework.py
 import pytest
+import torch
 
-from richlib import course
+from richlib import cka, course
 from richlib.course.exercise import EXERCISES, tried
 
 CHAPTERS = coursework.names()
@@ -72,7 +75,7 @@ def test_every_exercise_knows_a_mistake():
 def test_each_mistake_gets_its_own_words(name):
     for sentence, wrong in EXERCISES[name].mistakes.items():
         score, words = tried(name, wrong)
-        assert score < 1
+        assert type(score) is float and score < 1  # nbgrader takes "tensor(0.)" for full marks
         assert sentence in words
 
 
@@ -120,6 +123,37 @@ def test_what_an_answer_raises_is_reported():
     score, words = tried("cka", divides)
     assert score == 0
     assert words.count("your function raised ZeroDivisionError: division by zero") == 4
+
+
+def test_what_comes_back_is_looked_at_first():
+    assert "is there a `return`?" in tried("cheating", lambda *_: print("0.5"))[1]
+    assert "is not of the kind" in tried("cheating", lambda *_: "half")[1]
+
+    def in_numpy(features, readout, target):
+        return features.numpy(), readout.numpy()
+
+    assert "0.02 was asked for" in tried("cheating", in_numpy)[1]
+
+
+def test_several_values_count_alike_and_may_come_in_one_tensor():
+    d = 99
+    value = 1 - (d / 511) ** 0.5
+    assert tried("white-features", lambda: torch.tensor([value, 400.0]))[0] == 0.5
+    assert tried("white-features", lambda: (value, 389))[0] == 1
+    assert "is it a percentage?" in tried("white-features", lambda: (100 * value, 389))[1]
+    assert "was it rounded?" in tried("white-features", lambda: (round(value, 2) + 0.005, 389))[1]
+
+
+def test_a_warning_costs_no_points(capfd):
+    """nbgrader gives none to a cell that writes to stderr."""
+
+    def warns(X, Y):
+        print("looking", file=sys.stderr)
+        warnings.warn("careful", stacklevel=1)
+        return cka(X, Y)
+
+    assert course.check("cka", warns) == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_an_answer_cannot_change_what_it_is_compared_on():
