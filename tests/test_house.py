@@ -159,10 +159,12 @@ def test_a_changed_byte_changes_the_digest(tree, name):
     assert execution_cache.digest(tree.srcdir) != before
 
 
-def test_a_new_name_changes_the_digest_and_bytecode_does_not(tree):
+def test_a_new_name_changes_the_digest_but_bytecode_and_coursework_do_not(tree):
     before = execution_cache.digest(tree.srcdir)
     (tree.srcdir / "richlib" / "__pycache__").mkdir()
     (tree.srcdir / "richlib" / "__pycache__" / "a.pyc").write_text("x")
+    (tree.srcdir / "richlib" / "course").mkdir()
+    (tree.srcdir / "richlib" / "course" / "a.py").write_text("x")
     assert execution_cache.digest(tree.srcdir) == before
     (tree.srcdir / "richlib" / "a.py").rename(tree.srcdir / "richlib" / "b.py")
     assert execution_cache.digest(tree.srcdir) != before

@@ -4,6 +4,7 @@ MyST-NB takes a notebook's outputs from its cache while the code cells are the s
 re-reads a page only when its file has changed. Neither looks at richlib. So the path of the cache
 is made of a hash of everything that outputs depend on: a change there leads to an empty cache,
 and, since the path is a configuration value of the environment, to every page being read again.
+The checks of the coursework are left out: no chapter uses them.
 """
 
 import hashlib
@@ -23,7 +24,9 @@ def digest(root):
     package = (
         path
         for path in (root / "richlib").rglob("*")
-        if path.is_file() and path.parent.name != "__pycache__" and not path.name.startswith(".")
+        if path.is_file()
+        and path.parent.name not in ("__pycache__", "course")
+        and not path.name.startswith(".")
     )
     total = hashlib.sha256()
     for path in [*sorted(package), root / "pyproject.toml", root / "constraints.txt"]:

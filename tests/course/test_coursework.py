@@ -108,6 +108,14 @@ def test_a_book_can_be_built_without_solutions(chapter):
     assert "Solution</summary>" not in shown
 
 
+def test_no_chapter_uses_the_checks():
+    """book/_ext/execution_cache.py relies on it."""
+    for chapter in CHAPTERS:
+        cells = json.loads(page(chapter))["cells"]
+        code = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+        assert "richlib.course" not in code and "import course" not in code
+
+
 def test_every_chapter_has_coursework():
     toc = (ROOT / "_toc.yml").read_text("utf-8")
     pages = {Path(name).name for name in re.findall(r"file: (notebooks/\S+)", toc)}
