@@ -26,7 +26,7 @@ def dlr_from_moments(mean, covariance, p):
     overlap = torch.trace(torch.linalg.solve(S_outputs, K @ K.T))
     return float(1 - overlap / (torch.linalg.matrix_norm(S) * len(S_outputs) ** 0.5))
 """
-RAISES = "def cheat(features, readout, target):\n    return features / 0 @ readout"
+RAISES = "def cheat(features, readout, target):\n    return 1 / 0"
 
 
 def solutions():
