@@ -45,7 +45,9 @@ def article(name, known):
     """The text of a page, with its anchors, links and pictures as the whole document needs them."""
     path = BOOK / f"{name}.html"
     found = BeautifulSoup(path.read_text("utf-8"), "html.parser").select_one("article")
-    for node in found.select("script, style, .headerlink, button, .controls, input"):
+    for node in found.select(
+        "script, style, .headerlink, button, .controls, input, details.hide > summary"
+    ):
         node.decompose()
     for node in found.select("details"):
         node["open"] = ""
