@@ -148,7 +148,7 @@ def features_and_outputs(
 def head_of(model: nn.Module, loader: Iterable) -> nn.Linear:
     """The last linear layer of a model, found on the first batch: see `find_head`."""
     model = _unwrapped(model)
-    with _evaluation(model), torch.no_grad():
+    with evaluation(model), torch.no_grad():
         for inputs, _ in _batches(model, loader):
             return find_head(model, inputs)
     raise ValueError("the loader yielded no batch: there is nothing to find the head with")
@@ -184,7 +184,7 @@ def _activations(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Yield features (n, p), outputs (n, C) and labels of each batch; tokens become samples."""
     model = _unwrapped(model)
-    with _evaluation(model), torch.no_grad():
+    with evaluation(model), torch.no_grad():
         for inputs, labels in _batches(model, loader):
             head = head or find_head(model, inputs)
             features, outputs = _through(head, model, inputs)
@@ -248,7 +248,7 @@ def _through(head: nn.Linear, model: nn.Module, batch) -> tuple[Tensor, Tensor]:
 
 
 @contextmanager
-def _evaluation(model: nn.Module):
+def evaluation(model: nn.Module):
     """Eval mode inside, every submodule's own mode restored after."""
     training = [module for module in model.modules() if module.training]
     model.eval()

@@ -2,14 +2,9 @@
 
 import torch
 
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.richness import dlr
 from richlib.spectrum import Eigenfunctions
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def _centered(X):
@@ -52,7 +47,7 @@ def _uncentered(Φ, C):
     },
 )
 def _reach_the_floor(answer):
-    features = _draw(200, 6) @ _draw(6, 12, seed=1)
+    features = draw(200, 6) @ draw(6, 12, seed=1)
     cases = {
         "rectified features": (features.relu(), 4),
         "features without a mean": (_centered(features.tanh()), 4),
@@ -126,7 +121,7 @@ def _without_bias(Φ, Y, kept, ridge):
 
 
 def _prunings():
-    Φ, Y = (_draw(80, 10) + 0.5).relu(), _draw(80, 3, seed=1) + 1.0
+    Φ, Y = (draw(80, 10) + 0.5).relu(), draw(80, 3, seed=1) + 1.0
     return {
         "a few of the features": (Φ, Y, torch.tensor([7, 2, 4]), 1e-2),
         "next to no ridge": (Φ, Y, torch.tensor([0, 9]), 1e-9),
@@ -169,7 +164,7 @@ def _first_features(Φ, Y, Φ_new, Y_new, k):
 
 
 def _questions():
-    x, mixing = _draw(300, 4), _draw(4, 12, seed=1)
+    x, mixing = draw(300, 4), draw(4, 12, seed=1)
     Φ = (x @ mixing).relu()
     Y = (x[:, :1] + 0.5 * x[:, 1:2]) * x[:, 2:3] + x[:, 3:] + 2.0
     idle = torch.cat([Φ, torch.zeros_like(Φ[:, :1])], dim=1)

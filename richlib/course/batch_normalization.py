@@ -2,15 +2,7 @@
 
 import math
 
-import torch
-
-from richlib.course.exercise import compared
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+from richlib.course.exercise import compared, draw
 
 # Deeper
 
@@ -31,7 +23,7 @@ def _share(K, fan_in, width, layers, exact=1e-6, switch=True, kept=False):
 
 
 def _kernels():
-    pixels = _draw(30, 64) + 0.7
+    pixels = draw(30, 64) + 0.7
     K = pixels @ pixels.T / 64
     return {
         "one layer": (K, 64, 256, 1),

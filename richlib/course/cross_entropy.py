@@ -4,13 +4,7 @@ import math
 
 import torch
 
-from richlib.course.exercise import compared
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+from richlib.course.exercise import compared, draw
 
 # A temperature for the loss
 
@@ -29,10 +23,10 @@ def _classified():
     labels = torch.arange(40) % 5
     sure = 3 * torch.eye(5, dtype=torch.float64)[labels]
     return {
-        "outputs that are mostly right": (sure + _draw(40, 5), labels),
+        "outputs that are mostly right": (sure + draw(40, 5), labels),
         "outputs that are all right": (sure, labels),
-        "outputs at random": (_draw(40, 5, seed=1), labels),
-        "outputs that are shifted": (sure + _draw(40, 5) + 10, labels),
+        "outputs at random": (draw(40, 5, seed=1), labels),
+        "outputs that are shifted": (sure + draw(40, 5) + 10, labels),
     }
 
 

@@ -7,16 +7,10 @@ import torch
 from torch import nn
 
 from richlib.collapse import nc1
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.operators import orthonormal_basis
 from richlib.richness import dlr
 from richlib.rivals import nc1_with_ridge
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
 
 # Powers of c
 
@@ -88,7 +82,7 @@ compared(
 def _classes(p, seed=0, C=5, each=60):
     """Features (n, p) of C classes, and their labels; the class means span all they can."""
     labels = torch.arange(C).repeat(each)
-    return _draw(C, p, seed=seed)[labels] + 0.3 * _draw(C * each, p, seed=seed + 1), labels
+    return draw(C, p, seed=seed)[labels] + 0.3 * draw(C * each, p, seed=seed + 1), labels
 
 
 @judged(
@@ -174,8 +168,8 @@ def _subtract_the_beginning(answer):
         ).double()
         with torch.no_grad():
             for seed, parameter in enumerate(network.parameters()):
-                parameter.copy_(_draw(*parameter.shape, seed=seed))
-        x = _draw(10, 6, seed=9)
+                parameter.copy_(draw(*parameter.shape, seed=seed))
+        x = draw(10, 6, seed=9)
         expected, count = _gradient(network, x)
         module = answer(copy.deepcopy(network))
         outputs = module(x)
@@ -216,16 +210,16 @@ def _neurons(X, Y):
 @judged(
     "same-kernel-other-neurons",
     {
-        "the kernel is another one": lambda Φ: _draw(*Φ.shape),
-        "it can be smaller": lambda Φ: Φ @ torch.linalg.qr(_draw(Φ.shape[1], Φ.shape[1]))[0],
+        "the kernel is another one": lambda Φ: draw(*Φ.shape),
+        "it can be smaller": lambda Φ: Φ @ torch.linalg.qr(draw(Φ.shape[1], Φ.shape[1]))[0],
         "more than that of an average rotation": lambda Φ: Φ,
     },
 )
 def _same_kernel_other_neurons(answer):
-    full = _draw(50, 8) * torch.tensor([3.0, 2, 1.5, 1, 0.8, 0.5, 0.3, 0.2])
-    cases = {"rectified features": (_draw(60, 10) @ _draw(10, 6, seed=1)).relu()}
-    cases |= {"features of rank 3 among 8": full[:, :3] @ _draw(3, 8, seed=2)}
-    cases |= {"eight unequal features": full @ torch.linalg.qr(_draw(8, 8, seed=3))[0] + 1}
+    full = draw(50, 8) * torch.tensor([3.0, 2, 1.5, 1, 0.8, 0.5, 0.3, 0.2])
+    cases = {"rectified features": (draw(60, 10) @ draw(10, 6, seed=1)).relu()}
+    cases |= {"features of rank 3 among 8": full[:, :3] @ draw(3, 8, seed=2)}
+    cases |= {"eight unequal features": full @ torch.linalg.qr(draw(8, 8, seed=3))[0] + 1}
     for case, Φ in cases.items():
         found = torch.as_tensor(answer(Φ.clone())).double()
         if found.shape != Φ.shape or not torch.allclose(found @ found.T, Φ @ Φ.T, atol=1e-6):
@@ -253,8 +247,8 @@ def _same_kernel_other_neurons(answer):
     "another-line",
     {
         "it survives": lambda Φ, F: torch.cat([F, 0.01 * F[:, :1]], dim=1),
-        "is not faint": lambda Φ, F: torch.cat([F, Φ @ _draw(Φ.shape[1], 1)], dim=1),
-        "not a linear readout": lambda Φ, F: torch.cat([F, 1e-3 * _draw(len(F), 1)], dim=1),
+        "is not faint": lambda Φ, F: torch.cat([F, Φ @ draw(Φ.shape[1], 1)], dim=1),
+        "not a linear readout": lambda Φ, F: torch.cat([F, 1e-3 * draw(len(F), 1)], dim=1),
     },
 )
 def _another_line(answer):
@@ -262,7 +256,7 @@ def _another_line(answer):
     basis = orthonormal_basis(indicators)
     cases = {"features with faint idle directions": 0.1, "features with fainter ones": 0.02}
     for case, size in cases.items():
-        Φ = torch.cat([basis, size * _draw(200, 12)], dim=1)
+        Φ = torch.cat([basis, size * draw(200, 12)], dim=1)
         F = basis @ basis.T @ indicators / 200
         G = torch.as_tensor(answer(Φ.clone(), F.clone())).double()
         if G.ndim != 2 or len(G) != len(F) or G.shape[1] < 4:

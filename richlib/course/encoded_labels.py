@@ -2,15 +2,9 @@
 
 import torch
 
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.operators import orthonormal_basis
 from richlib.richness import dlr
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
 
 # True codes, and none
 
@@ -24,7 +18,7 @@ def _codes(inputs, labels, first=0, keep=0.0):
 
 
 def _pictures():
-    pictures = _draw(12, 100).abs().clamp(max=1)
+    pictures = draw(12, 100).abs().clamp(max=1)
     labels = torch.arange(12) % 10
     return {
         "pictures with a random code": (
@@ -60,15 +54,15 @@ def _outputs():
     return {
         "class indicators": (indicators, 8),
         "outputs of unequal strength": (indicators * torch.tensor([1.0, 2, 3, 4, 5]), 5),
-        "outputs of any kind": (_draw(60, 3) @ _draw(3, 3, seed=1) + 0.5, 20),
+        "outputs of any kind": (draw(60, 3) @ draw(3, 3, seed=1) + 0.5, 20),
     }
 
 
 @judged(
     "as-rich-as-can-be",
     {
-        "leave the span of the outputs": lambda outputs, p: _draw(len(outputs), p),
-        "D_LR is": lambda outputs, p: outputs @ _draw(outputs.shape[1], p),
+        "leave the span of the outputs": lambda outputs, p: draw(len(outputs), p),
+        "D_LR is": lambda outputs, p: outputs @ draw(outputs.shape[1], p),
         "expected features of shape": lambda outputs, p: orthonormal_basis(outputs)[:, :2],
     },
 )
@@ -112,7 +106,7 @@ def _spectra():
     },
 )
 def _frozen_kernel(answer):
-    Q = torch.linalg.qr(torch.cat([torch.ones(80, 1).double(), _draw(80, 40)], dim=1))[0] * 80**0.5
+    Q = torch.linalg.qr(torch.cat([torch.ones(80, 1).double(), draw(80, 40)], dim=1))[0] * 80**0.5
     constant, e = Q[:, :1], Q[:, 1:]
     for case, λ in _spectra().items():
         Φ, C = e[:, : len(λ)] * λ.sqrt(), 4
@@ -174,10 +168,10 @@ compared(
 def _two(labels, drawn=True, shift=0, size=1.0, rest=0.0):
     C, n = int(labels.max()) + 1, len(labels)
     right = torch.eye(C, dtype=torch.float64)[labels]
-    lazy = torch.cat([right, size * _draw(n, 100)], dim=1)
+    lazy = torch.cat([right, size * draw(n, 100)], dim=1)
     other = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     rich = right[other] if drawn else right.roll(shift, dims=1)
-    return lazy, right + rest * _draw(n, C, seed=1), rich, rich
+    return lazy, right + rest * draw(n, C, seed=1), rich, rich
 
 
 @judged(

@@ -97,6 +97,12 @@ def judged(name: str, mistakes: dict[str, Callable] | None = None):
     return register
 
 
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Standard normal numbers for cases, float64, the same at each call."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
 def _register(exercise: Exercise) -> None:
     if exercise.name in EXERCISES:
         raise ValueError(f"two exercises are named {exercise.name!r}")
@@ -161,7 +167,7 @@ def _guarded(answer: Callable) -> Callable:
 
 def _as_tensors(value):
     if isinstance(value, tuple | list):
-        return type(value)(_as_tensors(one) for one in value)
+        return tuple(_as_tensors(one) for one in value)
     if isinstance(value, np.ndarray):
         value = torch.from_numpy(value)
     if isinstance(value, torch.Tensor) and value.is_floating_point():

@@ -2,13 +2,8 @@
 
 import torch
 
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.spectrum import Eigenfunctions
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def _centered(X):
@@ -54,9 +49,9 @@ def _without_constant(features, start):
     },
 )
 def _power_iteration(answer):
-    cases = {"the ramps": _ramps(), "random features": _draw(150, 4, seed=5) * _steep() + 0.3}
+    cases = {"the ramps": _ramps(), "random features": draw(150, 4, seed=5) * _steep() + 0.3}
     for case, Φ in cases.items():
-        start = _draw(len(Φ), seed=3)
+        start = draw(len(Φ), seed=3)
         first, second = (torch.as_tensor(f).double() for f in answer(Φ.clone(), start.clone()))
         E = Eigenfunctions.fit(Φ)(Φ)
         for f, k in ((first, 0), (second, 1)):
@@ -93,7 +88,7 @@ def _signs(features, entries=lambda Φ: Φ @ Φ.T, overlap=lambda e: abs(float(e
 
 
 def _layers():
-    before = _draw(80, 5) @ _draw(5, 12, seed=1) + 0.4
+    before = draw(80, 5) @ draw(5, 12, seed=1) + 0.4
     return {
         "features that are not negative": (before.relu(),),
         "pre-activations": (before,),
@@ -177,10 +172,10 @@ def _unbiased(X, Y, centered=True, less=1, below=True):
 
 
 def _pairs():
-    X, Y = _draw(40, 6), _draw(40, 9, seed=1)
+    X, Y = draw(40, 6), draw(40, 9, seed=1)
     return {
         "independent features": (X, Y),
-        "related features": (X, Y + 2 * X @ _draw(6, 9, seed=2)),
+        "related features": (X, Y + 2 * X @ draw(6, 9, seed=2)),
         "equal features": (X, X),
         "features with a mean": (X + 1.5, Y[:, :4] + 0.5 * X[:, :4] - 3.0),
         "few samples": (X[:8, :3], Y[:8, :3]),

@@ -4,14 +4,8 @@ import math
 
 import torch
 
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.spectrum import Eigenfunctions
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
 
 # A third function
 
@@ -58,7 +52,7 @@ def _without(f, g):
 
 
 def _columns():
-    x = _draw(200)
+    x = draw(200)
     return {
         "sin 2x and sin x on normal inputs": ((2 * x).sin(), x.sin()),
         "sin 2x and a constant": ((2 * x).sin(), torch.full_like(x, 3.0)),
@@ -187,7 +181,7 @@ def _subsets(features, size, draws, root=1.0, error=False, relative=True):
     },
 )
 def _luck(answer):
-    features = _draw(400, 6) * torch.tensor([3.0, 1.0, 0.8, 0.6, 0.4, 0.1]).double()
+    features = draw(400, 6) * torch.tensor([3.0, 1.0, 0.8, 0.6, 0.4, 0.1]).double()
     size, draws = 100, 200
     case = (features, size, draws)
     mean, spread = (
@@ -247,8 +241,8 @@ def _signed(features):
 )
 def _fewer_classes(answer):
     for seed in range(3):
-        mixing = _draw(8, 10, seed=seed + 10) / torch.arange(1, 11)
-        features = (_draw(300, 8, seed=seed) @ mixing + 0.5).relu()
+        mixing = draw(8, 10, seed=seed + 10) / torch.arange(1, 11)
+        features = (draw(300, 8, seed=seed) @ mixing + 0.5).relu()
         weights = torch.as_tensor(answer(features.clone()), dtype=torch.float64)
         if weights.shape != (300,):
             yield Finding(False, "expected one weight for each of 300 samples")

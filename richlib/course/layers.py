@@ -4,14 +4,9 @@ import itertools
 
 import torch
 
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.richness import dlr
 from richlib.spectrum import Eigenfunctions
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def _one_hot(n, C):
@@ -33,9 +28,9 @@ def _reaches_one(features, targets):
 
 
 def _layers_and_targets():
-    Φ, few = _draw(30, 50), _draw(60, 8)
+    Φ, few = draw(30, 50), draw(60, 8)
     strong = few * torch.tensor([9.0, 7.0, 5.0, 1.0, 1.0, 1.0, 1.0, 1.0], dtype=torch.float64)
-    known = Eigenfunctions.fit(strong)(strong)[:, :3] @ _draw(3, 3, seed=1)
+    known = Eigenfunctions.fit(strong)(strong)[:, :3] @ draw(3, 3, seed=1)
     twice = torch.cat([Φ, Φ[:1]])
     return {
         "more features than samples": (Φ, _one_hot(30, 3)),
@@ -155,10 +150,10 @@ def _inner(Φ, Y, ridge, **other):
 
 
 def _inner_layers():
-    Φ = (_draw(90, 5) @ _draw(5, 12, seed=1) + 0.5).relu()
-    wide = (_draw(40, 6, seed=2) @ _draw(6, 150, seed=3)).relu()
+    Φ = (draw(90, 5) @ draw(5, 12, seed=1) + 0.5).relu()
+    wide = (draw(40, 6, seed=2) @ draw(6, 150, seed=3)).relu()
     Y = _one_hot(90, 3)
-    aligned = Φ + 3 * Y @ _draw(3, 12, seed=4).abs()
+    aligned = Φ + 3 * Y @ draw(3, 12, seed=4).abs()
     return {
         "features that know the labels": (aligned, Y, 0.3),
         "features that do not know the labels": (Φ, Y, 0.3),

@@ -4,15 +4,9 @@ import math
 
 import torch
 
-from richlib.course.exercise import compared
+from richlib.course.exercise import compared, draw
 from richlib.richness import dlr
 from richlib.spectrum import Eigenfunctions
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
 
 # Other points
 
@@ -29,7 +23,7 @@ def _other_points(fitted, fresh, target, k, mean=True, plain=False):
 
 def _point_cases():
     def features(x):
-        return (x[:, None] * _draw(6) + _draw(6, seed=1)).relu()
+        return (x[:, None] * draw(6) + draw(6, seed=1)).relu()
 
     fitted = features(torch.linspace(-1, 1, 100, dtype=torch.float64))
     x = 2 * torch.rand(60, generator=torch.Generator().manual_seed(2), dtype=torch.float64) - 1

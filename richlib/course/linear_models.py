@@ -2,14 +2,8 @@
 
 import torch
 
-from richlib.course.exercise import compared
+from richlib.course.exercise import compared, draw
 from richlib.linear import kappa
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
 
 # Half learned
 
@@ -79,13 +73,13 @@ def _limit(features, targets, start, unseen=True):
 
 
 def _starts():
-    features, start = _draw(4, 10), _draw(10, seed=1)
-    targets = _draw(4, seed=2)
+    features, start = draw(4, 10), draw(10, seed=1)
+    targets = draw(4, seed=2)
     return {
         "four points and ten features": (features, targets, start),
         "a start at zero": (features, targets, torch.zeros_like(start)),
         "a start that fits the targets already": (features, features @ start, start),
-        "as many points as features": (_draw(10, 10, seed=3), _draw(10, seed=4), start),
+        "as many points as features": (draw(10, 10, seed=3), draw(10, seed=4), start),
     }
 
 
@@ -122,8 +116,8 @@ def _learned(E, rho, v, noise, ridge=0.0, intensity=True, noiseless=False, count
 
 
 def _samples():
-    rho, v = 1 / torch.arange(1, 9, dtype=torch.float64), _draw(8, seed=1)
-    E, noise = _draw(5, 8), 0.3 * _draw(5, seed=2)
+    rho, v = 1 / torch.arange(1, 9, dtype=torch.float64), draw(8, seed=1)
+    E, noise = draw(5, 8), 0.3 * draw(5, seed=2)
     return {
         "targets without noise": (E, rho, v, 0 * noise, 0.0),
         "noisy targets": (E, rho, v, noise, 0.0),

@@ -4,16 +4,10 @@ import math
 
 import torch
 
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.operators import feature_kernel_operator, minimum_projection_operator
 from richlib.richness import dlr
 from richlib.spectrum import function_space_error
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
 
 # The missing 1/n
 
@@ -113,7 +107,7 @@ def _spectra():
         ("equal eigenvalues", torch.ones(20).double(), 100),
         ("fewer samples than features", torch.arange(1, 31).double() ** -0.5, 12),
     ):
-        sample = _draw(n, len(ρ)) * ρ.sqrt()
+        sample = draw(n, len(ρ)) * ρ.sqrt()
         cases[name] = (ρ, torch.linalg.eigh(sample.T @ sample)[1].flip(1))
     return cases
 
@@ -159,7 +153,7 @@ def _debiased(features, outputs, overlap_too=True, norm_too=True):
 
 def _gaussian(kind, n=60, p=300, C=10):
     k = torch.arange(1, p + 1, dtype=torch.float64)
-    readout, leading = _draw(p, C, seed=7), (k <= C)[:, None]
+    readout, leading = draw(p, C, seed=7), (k <= C)[:, None]
     ρ, W = {
         "features of equal strength": (torch.ones_like(k), readout),
         "strengths that fall like 1/k": (1 / k, readout),
@@ -167,7 +161,7 @@ def _gaussian(kind, n=60, p=300, C=10):
     }[kind]
     M, K = W.T @ (ρ[:, None] * W), W.T * ρ
     truth = 1 - torch.linalg.solve(M, K @ K.T).trace() / (C * ρ.square().sum()).sqrt()
-    samples = [_draw(n, p, seed=seed) * ρ.sqrt() for seed in range(8)]
+    samples = [draw(n, p, seed=seed) * ρ.sqrt() for seed in range(8)]
     return float(truth), [(Φ, Φ @ W) for Φ in samples]
 
 

@@ -2,18 +2,13 @@
 
 import torch
 
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.richness import dlr
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def _orthonormal(n, k, seed=0):
     """Functions (n, k) with mean zero, orthonormal over the samples."""
-    functions = _draw(n, k, seed=seed)
+    functions = draw(n, k, seed=seed)
     return torch.linalg.qr(functions - functions.mean(dim=0))[0] * n**0.5
 
 
@@ -55,7 +50,7 @@ def _networks(s=0.2):
     """{name: features, outputs, the range in which the value has to lie}."""
     functions = _orthonormal(300, 22)
     outputs = functions[:, :2] * torch.tensor([1.0, s])
-    turn = torch.linalg.qr(_draw(6, 6, seed=1))[0][:2]
+    turn = torch.linalg.qr(draw(6, 6, seed=1))[0][:2]
     found = {}
     for who, ρ in {
         "whose weights carry the sizes": (1.0, 1.0),

@@ -2,21 +2,15 @@
 
 import torch
 
-from richlib.course.exercise import Finding, compared, judged
+from richlib.course.exercise import Finding, compared, draw, judged
 from richlib.operators import cka, orthonormal_basis
 from richlib.richness import dlr, whitening
-
-
-def _draw(*shape: int, seed: int = 0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
 
 # CKA by hand
 
 
 def _pairs():
-    X, mixing = _draw(40, 3), _draw(3, 5, seed=1)
+    X, mixing = draw(40, 3), draw(3, 5, seed=1)
     Y = (X @ mixing).tanh() + 0.3
     rotation = torch.linalg.qr(mixing[:, :3])[0]
     few = torch.cat([X, X**2, X**3], dim=1)[:6]
@@ -62,8 +56,8 @@ compared(
 def _moments():
     cases = {}
     for case, shift in {"centered features and outputs": 0.0, "outputs with a mean": 1.5}.items():
-        Φ = _draw(200, 6).relu() + shift
-        F = Φ @ _draw(6, 3, seed=2) + shift
+        Φ = draw(200, 6).relu() + shift
+        F = Φ @ draw(6, 3, seed=2) + shift
         if not shift:
             Φ, F = _centered(Φ), _centered(F)
         Z = torch.cat([Φ, F], dim=1)
@@ -163,7 +157,7 @@ compared(
 
 def _idle_only(outputs):
     b = orthonormal_basis(_centered(outputs))
-    Q = torch.linalg.qr(torch.cat([torch.ones_like(b[:, :1]), b, _draw(len(b), 1)], dim=1))[0]
+    Q = torch.linalg.qr(torch.cat([torch.ones_like(b[:, :1]), b, draw(len(b), 1)], dim=1))[0]
     strength = (b.shape[1] * (1 / 0.9**2 - 1)) ** 0.5
     return torch.cat([b, (strength * len(b)) ** 0.5 * Q[:, -1:]], dim=1)
 
@@ -207,7 +201,7 @@ def _outside(Φ, basis):
 def _white_sample(seed):
     """White features, outputs that are some of them, and D_LR with infinitely many samples."""
     p, C = ((200, 4), (120, 2), (300, 6))[seed % 3]
-    Φ = _draw(240, p, seed=seed)
+    Φ = draw(240, p, seed=seed)
     return Φ, Φ[:, :C], 1 - (C / p) ** 0.5
 
 
@@ -245,8 +239,8 @@ def _extrapolate(answer):
     },
 )
 def _cheating(answer):
-    Φ = _draw(300, 12).relu()
-    W = _draw(12, 3, seed=3)
+    Φ = draw(300, 12).relu()
+    W = draw(12, 3, seed=3)
     for target in (0.02, 0.5, 0.9):
         features, readout = answer(Φ.clone(), W.clone(), target)
         same = torch.allclose(features @ readout, Φ @ W, rtol=1e-6, atol=1e-8)

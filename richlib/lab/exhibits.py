@@ -42,7 +42,7 @@ def recorded(
 ) -> dict[str, list[Record]]:
     """Load the finished runs of the variants of an experiment. labels: {label: variant}.
 
-    RecordError where every run of a variant diverged: it has no figures.
+    Prints which seeds diverged: those have no figures. RecordError where all of a variant did.
     """
     runs = {}
     for label, variant in labels.items():
@@ -50,6 +50,9 @@ def recorded(
         runs[label] = [record for record in found if record.status == "finished"]
         if not runs[label]:
             raise RecordError(f"{experiment}/{variant} at tier {tier!r} {found[0].status}")
+        for record in found:
+            if record.status != "finished":
+                print(f"{label}: seed {record.seed} {record.status}; the figures are without it")
     return runs
 
 

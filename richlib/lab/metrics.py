@@ -11,6 +11,7 @@ from richlib.lab.models import Network, stages
 from richlib.lab.recipe import Recipe
 from richlib.lab.step import products_in
 from richlib.lab.tasks import Split
+from richlib.measure import evaluation
 from richlib.moments import Moments
 from richlib.operators import reduced_features
 from richlib.richness import ESTIMATORS, effective_dimension
@@ -149,17 +150,12 @@ def layer_features(model: Network, split: Split):
 @torch.no_grad()
 def _applied(model: Network, part: torch.nn.Module, split: Split) -> Tensor:
     """What a part of the model makes of the inputs of a split; processes share the work."""
-    training = model.training
-    model.eval()
-    try:
-        inputs = parallel.share(split.inputs)
-        # Pictures grow on their way through a network: fewer at a time.
-        batch = 2048 if inputs.ndim == 2 else 256
-        with products_in(tf32=False):
-            mine = torch.cat([part(x) for x in inputs.split(batch)])
-        return parallel.gathered(mine, len(split))
-    finally:
-        model.train(training)
+    inputs = parallel.share(split.inputs)
+    # Pictures grow on their way through a network: fewer at a time.
+    batch = 2048 if inputs.ndim == 2 else 256
+    with evaluation(model), products_in(tf32=False):
+        mine = torch.cat([part(x) for x in inputs.split(batch)])
+    return parallel.gathered(mine, len(split))
 
 
 def _moments(Φ: Tensor, outputs: Tensor) -> Moments:

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from richlib.lab import checkpoints, parallel
 from richlib.lab.step import FLOAT32, Numerics, Step
 from richlib.lab.tasks import Split
+from richlib.measure import evaluation
 
 # Seconds between two checkpoints: at the end of an epoch, and in the middle of a long one.
 PAUSE, LONGEST = 1.0, 60.0
@@ -97,10 +98,13 @@ def train(
                     save(done + 1)
                     saved = time.perf_counter()
             done = 0
-            finite &= _outputs(model, x).isfinite().all()
+            due = is_measured(epoch, epochs)
+            if due:  # the last step may have spoiled what no loss has seen
+                with evaluation(model), torch.no_grad():
+                    finite &= model(x).isfinite().all()
             if not parallel.everywhere(finite):
                 curves["diverged"] = [epoch]
-            elif is_measured(epoch, epochs):
+            elif due:
                 bar.set_postfix({k: f"{v:.3g}" for k, v in look(epoch).items() if k in SHOWN})
             bar.update()
             if checkpoint and (time.perf_counter() - saved > PAUSE or epoch == epochs):
@@ -120,16 +124,6 @@ def is_measured(epoch: int, epochs: int) -> bool:
 def is_kept(epoch: int) -> bool:
     """0 and 1, 2, 3, 5, 10, 20, 30, 50, ...: about evenly spaced in the logarithm."""
     return epoch == 0 or str(epoch).rstrip("0") in ("1", "2", "3", "5")
-
-
-@torch.no_grad()
-def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
-    """As they are measured: the last step may have spoiled what no loss has seen."""
-    model.eval()
-    try:
-        return model(inputs)
-    finally:
-        model.train()
 
 
 def _order(data: Split, seed: int, epoch: int) -> Tensor:

@@ -30,8 +30,9 @@ RAISES = "def cheat(features, readout, target):\n    return 1 / 0"
 
 
 def solutions():
+    """What the source notebook has in the cells of answers and of text."""
     cells = coursework.read(coursework.source(NAME)).cells
-    return {cell.id: cell.source for cell in cells if cell.id.endswith("-answer")}
+    return {cell.id: cell.source for cell in cells if cell.id.endswith(("-answer", "-text"))}
 
 
 SUBMISSIONS = {  # student: (answers, points by checks)
@@ -104,8 +105,10 @@ def test_feedback_has_the_words(course):
     assert "white-features: right." in feedback
 
 
-def test_text_is_left_to_a_person(course):
+def test_text_is_left_to_a_person_and_none_is_worth_nothing(course):
+    texts = {cell for cell in solutions() if cell.endswith("-text")}
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "rich-and-lazy") as book:
-        [notebook] = book.find_submission(NAME, "all").notebooks
-        by_hand = {grade.name for grade in notebook.grades if grade.needs_manual_grade}
-    assert not by_hand  # the text of "all" is as handed out: nothing to read, no points
+        for student, expected in (("all", texts), ("nothing", set())):
+            [notebook] = book.find_submission(NAME, student).notebooks
+            assert {g.name for g in notebook.grades if g.needs_manual_grade} == expected
+    assert texts

@@ -47,7 +47,7 @@ def test_all_estimators_on_both_splits(runs):
     assert len(set(shown.values())) == 6
 
 
-def test_diverged_runs_have_nothing_to_show(runs, tmp_path):
+def test_diverged_runs_are_named_and_have_nothing_to_show(runs, tmp_path, capsys):
     lost = dataclasses.replace(runs["rich"][0], metrics={"accuracy_train_at_init": 0.1})
     lost = dataclasses.replace(lost, seed=7, spectra={}, status="diverged in epoch 2")
     for record in (lost, runs["rich"][1]):
@@ -55,6 +55,7 @@ def test_diverged_runs_have_nothing_to_show(runs, tmp_path):
         records.write(record, file)
     found = exhibits.recorded("encoded-labels", {"rich": "full"}, "paper", folder=tmp_path)
     assert [record.seed for record in found["rich"]] == [1]
+    assert "rich: seed 7 diverged in epoch 2" in capsys.readouterr().out
     records.path(tmp_path, "encoded-labels", "full", "paper", 1).unlink()
     with pytest.raises(
         records.RecordError, match="encoded-labels/full at tier 'paper' diverged in epoch"
