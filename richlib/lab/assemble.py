@@ -15,6 +15,7 @@ from richlib.lab.models import (
     Frozen,
     Network,
     Pixels,
+    Pooled,
     auxiliary_heads,
     cnn,
     resnet18,
@@ -105,7 +106,9 @@ def phases(recipe: Recipe, model: Network, train: Split, seed: int) -> Iterator[
 
     One, the model, or its head alone where only the last layer is trained; or, in greedy layerwise
     training (Appendix I), each layer on top of those before it, which are frozen by then, with an
-    auxiliary linear head on its flattened features.
+    auxiliary linear head on its features, averaged over positions as ResNet18 does before its own
+    head. (Flattened, there are more of them than training samples: a head would fit these, however
+    bad the layer, and at the network's learning rate its steps diverge: tried at the desk tier.)
     """
     if recipe.trained == "all":
         yield model
@@ -118,7 +121,7 @@ def phases(recipe: Recipe, model: Network, train: Split, seed: int) -> Iterator[
             heads = auxiliary_heads(model, train.inputs[:2].to(device))
         for number, (layer, head) in enumerate(zip(layers, heads, strict=True)):
             below = Frozen(*layers[:number])
-            yield Network(nn.Sequential(below, layer, nn.Flatten()), head.to(device))
+            yield Network(nn.Sequential(below, layer, Pooled()), head.to(device))
     else:
         known = "'all', 'last-layer' or 'layerwise'"
         raise ValueError(f"trained must be {known}, got {recipe.trained!r}")

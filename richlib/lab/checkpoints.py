@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from richlib.lab import files
+
 
 class CheckpointError(RuntimeError):
     """A checkpoint that cannot be written or resumed from; the message says what to do."""
@@ -21,24 +23,18 @@ def write(state: dict, path: Path) -> None:
     """Numbers, strings, lists, dicts and tensors, for `read`. CheckpointError on a full disk."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with files.replacing(path) as file:
             file.write(hashlib.sha256(buffer.getbuffer()).digest())
             file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            os.replace(path, previous(path))
-        os.replace(partial, path)
+            file.flush()  # before the old one moves: a full disk is known here
+            if path.exists():
+                os.replace(path, previous(path))
     except OSError as error:
         raise CheckpointError(
             f"the checkpoint {path} cannot be written ({error.strerror}); make room, then give the "
             "same command again: it goes on from the last checkpoint that was written"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(path: Path, identity: str) -> dict | None:
@@ -74,19 +70,10 @@ def remove(path: Path) -> None:
     """The run is finished: nothing whose name begins so stays, of none of its phases, not even
     what a killed process was writing.
     """
+    files.remove_abandoned(path)
     for file in path.parent.glob(f"{path.name}*"):
-        if file.suffix != ".partial" or not _alive(int(file.name.split(".")[-2])):
+        if file.suffix != ".partial":
             file.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # somebody else's, but alive
-    return True
 
 
 def _verified(file: Path) -> dict | None:

@@ -72,8 +72,15 @@ class Frozen(nn.Sequential):
         return super().forward(x)
 
 
+class Pooled(nn.Module):
+    """The average over positions: (n, c, H, W) to (n, c). Features without positions stay."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).mean(dim=2) if x.ndim > 2 else x
+
+
 def auxiliary_heads(model: Network, example: Tensor) -> list[nn.Linear]:
-    """For greedy layerwise training, a linear head on the flattened features of each layer: new
+    """For greedy layerwise training, a linear head on the pooled features of each layer: new
     ones, and the model's own on the last. example: a few inputs, which tell the sizes.
     """
     C, sizes, x = model.head.out_features, [], example
@@ -81,7 +88,7 @@ def auxiliary_heads(model: Network, example: Tensor) -> list[nn.Linear]:
     with torch.no_grad():
         for layer in stages(model.body).values():
             x = layer(x)
-            sizes.append(x[0].numel())
+            sizes.append(x.shape[1])
     return [nn.Linear(p, C) for p in sizes[:-1]] + [model.head]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 import richlib
-from richlib.lab import parallel
+from richlib.lab import files, parallel
 from richlib.lab.step import FLOAT32, Numerics
 
 SHIPPED = Path(richlib.__file__).parent / "records"
@@ -90,18 +90,8 @@ def write(record: Record, file: str | os.PathLike) -> None:
     """Validate and write: the file is either there in full, or as it was before."""
     content = _without_nan(dataclasses.asdict(record))
     _validator().validate(content)
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            json.dump(content, stream, indent=1, allow_nan=False)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with files.replacing(Path(file)) as stream:
+        stream.write(f"{json.dumps(content, indent=1, allow_nan=False)}\n".encode())
 
 
 def path(folder, experiment: str, variant: str, tier: str, seed: int) -> Path:

@@ -94,7 +94,9 @@ def train(
                 if augment:
                     x = augment(x, _generator(seed, done))
                 finite &= step(x, targets).isfinite()
-                if checkpoint and time.perf_counter() - saved > LONGEST:
+                # Not after the last step: who resumes there would not measure the epoch.
+                more = number + 1 < steps
+                if more and checkpoint and time.perf_counter() - saved > LONGEST:
                     save(done + 1)
                     saved = time.perf_counter()
             done = 0

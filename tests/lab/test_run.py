@@ -115,7 +115,7 @@ def test_an_interrupted_run_resumes_to_the_same_record(
     monkeypatch.setattr(train_module, "LONGEST", longest)
     write, written = checkpoints.write, []
     # In the middle of the first phase; of three that train a layer each, of the second.
-    last = 3 if variant != "layerwise" else 9 if longest else 6 * 11 + 6 + 3
+    last = 3 if variant != "layerwise" else 9 if longest else 6 * 11 + 3
 
     def interrupted(state, path):
         write(state, path)
@@ -129,7 +129,7 @@ def test_an_interrupted_run_resumes_to_the_same_record(
     phases = 2 if variant == "layerwise" else 1
     assert len(list(tmp_path.rglob("*.checkpoint.[0-9]"))) == phases
     assert content(run(f"short/{variant}", folder=tmp_path, progress=False)) == content(whole)
-    assert written == sorted(written)  # no step twice
+    assert written == sorted(set(written))  # no step twice
     assert written[last - 1][1] % 11 == (0 if longest else 3)  # 1,400 samples: 11 steps of 128
     assert not list(tmp_path.rglob("*.checkpoint*"))
 
