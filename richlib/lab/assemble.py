@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from richlib.lab import data, tasks
+from richlib.lab.gaussian_process import gaussian_process
 from richlib.lab.models import (
     MLP,
     Frozen,
@@ -60,8 +61,15 @@ def samples(recipe: Recipe, seed: int) -> tuple[Split, Split, dict]:
 
 
 def network(recipe: Recipe, train: Split, seed: int) -> Network:
-    """The recipe's network as it is before training, for samples like those of `train`."""
+    """The recipe's network as it is before training, for samples like those of `train`; of a
+    Gaussian process, whose features are defined by its training samples, for `train`.
+    """
     with _seeded(seed):
+        if recipe.model == "gaussian-process":
+            pixels = _pixels(recipe, train.inputs)
+            return gaussian_process(
+                train.inputs, train.targets, hidden_layers=recipe.hidden_layers, pixels=pixels
+            )
         model = _network(recipe, train.inputs, train.targets.shape[1], seed)
     # The order of a picture's numbers in memory: convolutions are faster with channels last.
     return model.to(memory_format=torch.channels_last)
@@ -97,7 +105,7 @@ def _network(recipe: Recipe, inputs: Tensor, C: int, seed: int) -> Network:
     if recipe.model in ("vgg16", "vgg16-bn"):
         pixels = _pixels(recipe, inputs, border=max(0, 32 - side) // 2)  # it halves 32 five times
         return vgg16(channels, C, width=width, pixels=pixels, batch_norm=recipe.model != "vgg16")
-    known = "mlp, mlp-bn, cnn, resnet18, vgg16, vgg16-bn, transformer"
+    known = "mlp, mlp-bn, cnn, resnet18, vgg16, vgg16-bn, transformer, gaussian-process"
     raise ValueError(f"model must be one of {known}, got {recipe.model!r}")
 
 

@@ -218,6 +218,23 @@ SAMPLES = Experiment(
     notes="Table 9 gives no numbers of samples: these are ours, about evenly spaced in log n.",
 )
 
+GAUSSIAN_PROCESS = Experiment(
+    name="gaussian-process",
+    source="Figure 2: the linear model",
+    paper=dataclasses.replace(
+        CIFAR_RESNET,
+        augmented=False,
+        model="gaussian-process",
+        trained="last-layer",
+        epochs=0,
+    ),
+    variants={f"n-{n}": {"samples": n} for n in (100, 300, 1_000, 3_000, 10_000)},
+    tiers={"paper": {}},
+    notes="""\
+The caption of Figure 2 gives no kernel: this is the arc-cosine kernel of three hidden layers, the
+depth of the MLPs. Its conditional mean needs no training, only memory that grows as n².""",
+)
+
 BATCH_NORMALIZATION = Experiment(
     name="batch-normalization",
     source="Table 3 row 7, Figures 3 and 20",
@@ -454,6 +471,7 @@ EXPERIMENTS = {
         LOW_RANK,
         LAYERWISE,
         SAMPLES,
+        GAUSSIAN_PROCESS,
         REGRESSION,
         CROSS_ENTROPY,
     )
