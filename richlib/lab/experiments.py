@@ -231,8 +231,9 @@ GAUSSIAN_PROCESS = Experiment(
     variants={f"n-{n}": {"samples": n} for n in (100, 300, 1_000, 3_000, 10_000)},
     tiers={"paper": {}},
     notes="""\
-The caption of Figure 2 gives no kernel: this is the arc-cosine kernel of three hidden layers, the
-depth of the MLPs. Its conditional mean needs no training, only memory that grows as n².""",
+Tables 9 and 10 have no row for it, and the caption of Figure 2 gives no kernel: this is the
+arc-cosine kernel of three hidden layers, the depth of the MLPs. Its conditional mean needs no
+training, only memory that grows as n²; pictures are not augmented.""",
 )
 
 BATCH_NORMALIZATION = Experiment(

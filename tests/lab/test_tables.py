@@ -76,4 +76,5 @@ def test_augmentation_and_scaling_of_cifar(name):
     for variant in experiment.variants:
         recipe = experiment.recipe(variant, "paper")
         if recipe.data.startswith("cifar"):
-            assert recipe.augmented and recipe.pixels == "standardized"
+            assert recipe.pixels == "standardized"
+            assert recipe.augmented or recipe.epochs == 0  # nothing is trained

@@ -7,7 +7,8 @@ claim (Tables 1 and 2 and Fig. 1b through 6, 7 and 5, which add the spread), and
 makes a statement about training: Figs. 1 to 5 and 10 to 21. Figs. 6, 7, 9 and 23 to 25 are computed
 in chapters of the foundations. Figs. 8 and 22 are drawings.
 
-Not claimed, because records do not hold it: the linear model of Fig. 2, which its chapter computes.
+Not claimed: the linear model of Fig. 2, of which the paper says neither a number nor an order; the
+experiment "gaussian-process" is what its chapter draws.
 """
 
 from richlib.lab.claims.figures import FIGURES
