@@ -485,6 +485,13 @@ def test_grokking_in_steps_and_epochs():
     assert per_epoch == 10 and 4000 * per_epoch == 40_000
 
 
+def test_decay_makes_the_paper_transformer_generalize():
+    for plain in records.load("grokking", "mse", "paper"):
+        assert max(plain.curves["accuracy_test"]) < 0.05
+    for decayed in records.load("grokking", "mse-decay", "desk"):
+        assert decayed.metrics["accuracy_test"] > 0.9
+
+
 def test_weight_decay_in_units_of_the_rate():
     decay = EXPERIMENTS["weight-decay"]
     net = EXPERIMENTS["architecture"].recipe("resnet18", "paper")
