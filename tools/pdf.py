@@ -13,17 +13,29 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK, OUT = ROOT / "_build" / "html", ROOT / "_build" / "rich-and-lazy.pdf"
+SHORT_TABLE = 15  # rows: kept on one page
 NOT_PRINTED = {"book/explorer"}  # it shows nothing until a reader chooses
 
 HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <link rel="stylesheet" href="html/_static/pygments.css">
 <link rel="stylesheet" href="../book/_static/print.css">
-<script>window.MathJax = {{ options: {{ processHtmlClass: "math" }} }}</script>
+<script>
+window.MathJax = {{
+  options: {{ processHtmlClass: "math" }},
+  chtml: {{ matchFontHeight: false, scale: 1.05 }}  // else 129 % beside this font
+}}
+</script>
 <script defer src="html/_static/mathjax/es5/tex-chtml-full.js"></script></head><body>
 <header><h1>{title}</h1><p>{author}</p></header>
 """
 FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #555; text-align: center">
 <span class="pageNumber"></span></div>"""
+
+
+TEXT_WIDTH = 658  # CSS pixels: A4 less two margins of 18 mm
+TOO_WIDE = """() => [...document.querySelectorAll("div.math, table, pre, img")]
+  .filter(node => node.scrollWidth > node.clientWidth + 1 || node.offsetWidth > innerWidth)
+  .map(node => `${node.closest("section.chapter").id}: ${node.textContent.slice(0, 60)}`)"""
 
 
 def pages():
@@ -49,6 +61,14 @@ def article(name, known):
         "script, style, .headerlink, button, .controls, input, details.hide > summary"
     ):
         node.decompose()
+    for node in found.select("details.hide"):  # without its label a browser would make one up
+        node.unwrap()
+    for node in found.find_all("p"):
+        if node.get_text().find("Difficulty ●") > 0:
+            node["class"] = "exercise"
+    for node in found.select("table"):
+        if len(node.select("tr")) <= SHORT_TABLE:
+            node["class"] = [*node.get("class", []), "short"]
     for node in found.select("details"):
         node["open"] = ""
     for node in found.select("[id]"):
@@ -66,7 +86,10 @@ def article(name, known):
             node["href"] = "#" + anchor(page, unquote(parts.fragment))
         else:
             del node["href"]  # leads to what is not printed
-    found.name, found["id"] = "section", anchor(name)
+    for level in range(5, 0, -1):  # below the parts, which are the first level of the outline
+        for node in found.find_all(f"h{level}"):
+            node.name = f"h{level + 1}"
+    found.name, found["id"], found["class"] = "section", anchor(name), "chapter"
     return found
 
 
@@ -76,10 +99,16 @@ def document():
     parts = pages()
     known = {name for _, names in parts for name in names}
     texts = [HEAD.format(title=config["title"].replace("&", "&amp;"), author=config["author"])]
+    contents = ['<nav><p class="title">Contents</p><ul>']
     for caption, names in parts:
+        articles = [article(name, known) for name in names]
         if caption:
             texts.append(f'<h1 class="part">{caption}</h1>')
-        texts += [str(article(name, known)) for name in names]
+            contents.append(f"</ul><p>{caption}</p><ul>")
+        for name, found in zip(names, articles, strict=True):
+            texts.append(str(found))
+            contents.append(f'<li><a href="#{anchor(name)}">{found.h2.get_text()}</a></li>')
+    texts.insert(1, "\n".join([*contents, "</ul></nav>"]))
     return "\n".join([*texts, "</body></html>"])
 
 
@@ -99,6 +128,10 @@ def main():
         page.set_default_timeout(600_000)
         page.goto(source.as_uri())
         page.evaluate("() => MathJax.startup.promise")
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": TEXT_WIDTH, "height": 1000})
+        if wide := page.evaluate(TOO_WIDE):
+            print("wider than the page:", *wide, sep="\n  ")
         page.pdf(
             path=OUT.with_suffix(".partial"),
             format="A4",
