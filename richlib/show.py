@@ -44,6 +44,13 @@ def set_style() -> None:
     plt.rcParams.update(STYLE)
 
 
+def _style(**more):
+    """The book's style, but in the caller's cycle of colors where it has one of its own."""
+    cycle = plt.rcParams["axes.prop_cycle"]
+    default = cycle == plt.rcParamsDefault["axes.prop_cycle"]
+    return plt.rc_context(STYLE | more | ({} if default else {"axes.prop_cycle": cycle}))
+
+
 def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
     """The paper's three-panel picture (Fig. 1c): quality, utilization, eigenvalues.
 
@@ -57,7 +64,7 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
         ("utilization", r"(ii) utilization $\hat\Pi(k)$"),
         ("eigenvalues", r"(iii) eigenvalues $\rho_k\,/\,\rho_1$"),
     )
-    with plt.rc_context(STYLE):
+    with _style():
         figure, axes = plt.subplots(1, 3, figsize=(8, 2.9))
         for ax, (key, title) in zip(axes, panels, strict=True):
             for label, seeds in models.items():
@@ -71,8 +78,11 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
                 ax.set(yscale="log", ylim=(1e-7, 1.5))
             else:
                 ax.set_ylim(-0.03, 1.05)
-        # Lines may run behind it: labels are long, and curves fill the panel.
-        axes[1].legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")
+        # Above: labels are long, and curves fill the panels.
+        columns = max(1, min(len(models), 100 // (max(map(len, models)) + 6)))
+        handles = axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside upper center", ncols=columns)
+        figure.set_figheight(2.8 + 0.2 * -(-len(models) // columns))
     plt.close(figure)
     return figure
 
@@ -88,11 +98,11 @@ def _seeds(ax, curves: list[np.ndarray], label: str, x=None, **style) -> None:
     values = np.stack([curve[:length] for curve in curves])  # (seeds, k)
     x = np.arange(2, length + 2) if x is None else x
     color = COLORS.get(label.partition(" [")[0])
-    ax.plot(x, values.mean(0), color=color, label=label, **style)
+    (line,) = ax.plot(x, values.mean(0), color=color, label=label, **style)
     if len(curves) > 1:
         spread = values.std(0, ddof=1)
         low, high = values.mean(0) - spread, values.mean(0) + spread
-        ax.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0)
+        ax.fill_between(x, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
 
 
 def through_training(spectra: Mapping[str, Sequence], C: int, epochs: Sequence[int] = ()) -> Figure:
@@ -132,7 +142,7 @@ def training(
     models: a label to the curves of its seeds, each a dict of lists as a record has it. The line is
     the mean over the seeds, the band one standard deviation. metrics: of `CURVES`.
     """
-    with plt.rc_context(STYLE):
+    with _style():
         figure, axes = plt.subplots(1, len(metrics), figsize=(3.75 * len(metrics), 2.9))
         for ax, key in zip(np.atleast_1d(axes), metrics, strict=True):
             for label, seeds in models.items():
@@ -150,7 +160,7 @@ def training(
 
 def pictures(images, titles: Sequence[str]) -> Figure:
     """Grey pictures (n, H, W) in a row, each with its title."""
-    with plt.rc_context(STYLE | FRAMED):
+    with _style(**FRAMED):
         figure, axes = plt.subplots(1, len(titles), figsize=(1.4 * len(titles), 1.8))
         for ax, image, title in zip(np.atleast_1d(axes), images, titles, strict=True):
             ax.imshow(np.asarray(image), cmap="gray_r")
@@ -166,7 +176,7 @@ def surprise(train, test, full: Sequence, last: Sequence) -> Figure:
     full backpropagation and of last-layer-only training, a bar each, with one standard deviation
     over the seeds.
     """
-    with plt.rc_context(STYLE | {"axes.grid": False}):
+    with _style(**{"axes.grid": False}):
         figure = plt.figure(figsize=(8, 3))
         grid = figure.add_gridspec(1, 3, width_ratios=(1, 1, 2.4))
         for column, (split, kind) in enumerate(((train, "training"), (test, "test"))):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgba
 
 from richlib import show
 from richlib.lab import data, tasks
@@ -32,10 +33,31 @@ def test_three_panels_leave_out_the_constant_and_cut_at_the_shortest_seed():
     np.testing.assert_allclose(rich.get_ydata(), expected)
     # Relative to the first: a common scale of the features drops out.
     np.testing.assert_allclose(eigenvalues.lines[0].get_ydata(), 0.9 ** np.arange(1, 20))
-    assert [t.get_text() for t in utilization.get_legend().get_texts()] == ["rich", "lazy"]
-    assert (
-        len(quality.collections) == 1
-    )  # a band where there are two seeds, none where there is one
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["rich", "lazy"]
+    (band,) = quality.collections  # where there are two seeds, none where there is one
+    assert to_rgba(show.RICH)[:3] == tuple(band.get_facecolor()[0, :3])
+
+
+def test_bands_have_the_color_of_their_line_whatever_its_label():
+    axes = show.three_panels({label: [spectra(9)] * 2 for label in "ab"}, C=4).axes[0]
+    for band, line in zip(axes.collections, axes.lines[:2], strict=True):
+        assert to_rgba(line.get_color())[:3] == tuple(band.get_facecolor()[0, :3])
+
+
+def test_a_page_may_have_its_own_cycle_of_colors():
+    with plt.rc_context({"axes.prop_cycle": plt.cycler(color=["#111111", "#222222"])}):
+        lines = show.three_panels({k: [spectra(9)] for k in "ab"}, C=4).axes[0].lines
+    assert [line.get_color() for line in lines[:2]] == ["#111111", "#222222"]
+    lines = show.three_panels({k: [spectra(9)] for k in "ab"}, C=4).axes[0].lines
+    assert tuple(line.get_color() for line in lines[:2]) == show.OTHERS[:2]
+
+
+def test_epochs_go_from_dark_to_light():
+    kept = {f"epoch{n}/{k}": v for n in range(1, 8) for k, v in spectra(9).items()}
+    lines = show.through_training(kept | spectra(9), C=4).axes[0].lines[:-1]  # without the dotted
+    brightness = [sum(to_rgba(line.get_color())[:3]) for line in lines]
+    assert len(lines) == 8 and brightness == sorted(set(brightness))
 
 
 def test_training_curves():
