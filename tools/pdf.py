@@ -131,7 +131,7 @@ def main():
         page.emulate_media(media="print")
         page.set_viewport_size({"width": TEXT_WIDTH, "height": 1000})
         if wide := page.evaluate(TOO_WIDE):
-            print("wider than the page:", *wide, sep="\n  ")
+            sys.exit("\n  ".join(["wider than the page, so it would be cut:", *wide]))
         page.pdf(
             path=OUT.with_suffix(".partial"),
             format="A4",

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import richlib
+from richlib.lab import records
 from richlib.spectrum import per_feature
 
 C, N = 10, 1500
@@ -62,3 +63,15 @@ def test_the_utilization_has_a_floor(seed):
 def test_the_eigenvalues_have_no_floor():
     unequal = [4.0] + [2.0**-k for k in range(C - 1)]
     assert richlib.effective_dimension(unequal) < C / 2
+
+
+def test_what_the_page_says_of_the_mlp_at_the_paper_size():
+    for record in records.load("architecture", "mlp", "paper"):
+        values = record.curves["dlr_train"]
+        lowest = values.index(min(values))
+        assert 5 <= record.curves["epoch"][lowest] <= 15 and values[lowest] < 0.25
+        assert record.metrics["dlr_train"] == pytest.approx(0.45, abs=0.01)
+        assert record.metrics["accuracy_train"] == pytest.approx(0.75, abs=0.01)
+        assert record.metrics["accuracy_test"] == pytest.approx(0.59, abs=0.01)
+        used = [record.spectra[f"epoch{n}/utilization"][9] for n in (10, 100, 200)]
+        assert used == sorted(used, reverse=True)

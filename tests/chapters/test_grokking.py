@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from richlib.lab import assemble
+from richlib.lab import assemble, records
 from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.metrics import features
 from richlib.lab.tasks import modular_division
@@ -76,3 +76,33 @@ def test_steps_and_epochs_of_the_paper():
     train, _ = modular_division(97, seed=0, alpha=1.0)
     assert (len(train), full.batch_size, full.epochs) == (4_656, 512, 4_000)
     assert -(-len(train) // full.batch_size) == 10
+
+
+def curve(record, name):
+    """What a record holds of a metric, by epoch."""
+    return dict(zip(record.curves["epoch"], record.curves[name], strict=True))
+
+
+def test_what_the_page_says_of_the_recorded_transformers():
+    for plain in records.load("grokking", "mse", "paper"):
+        learned = [a for epoch, a in curve(plain, "accuracy_train").items() if epoch >= 350]
+        assert learned[0] > 0.99 and min(learned) > 0.9
+        assert max(plain.curves["accuracy_test"]) < 0.025
+        assert min(plain.curves["dlr_train"]) == pytest.approx(0.07, abs=0.01)
+        assert min(plain.curves["dlr_test"]) > 1 / 3
+    for squared in records.load("grokking", "mse-decay", "desk"):
+        tested = curve(squared, "accuracy_test")
+        assert max(a for epoch, a in tested.items() if epoch <= 385) < 0.1 < tested[500] < 0.6
+        assert squared.metrics["accuracy_test"] == pytest.approx(0.97, abs=0.01)
+        assert curve(squared, "accuracy_train")[385] == pytest.approx(2 / 3, abs=0.02)
+        assert curve(squared, "dlr_train")[435] == pytest.approx(0.5, abs=0.01)
+        assert squared.metrics["dlr_train"] == pytest.approx(1 / 3, abs=0.03)
+        ratio = squared.metrics["dlr_train"] / squared.metrics["dlr_gram_train"]
+        assert ratio == pytest.approx(4, abs=0.5)
+    for entropy in records.load("grokking", "cross-entropy-decay", "desk"):
+        assert curve(entropy, "accuracy_train")[65] > 0.99
+        assert curve(entropy, "accuracy_test")[65] == pytest.approx(1 / 20, abs=0.005)
+        assert curve(entropy, "accuracy_train")[200] > 0.999 < curve(entropy, "accuracy_test")[200]
+        assert curve(entropy, "dlr_train")[65] == pytest.approx(0.46, abs=0.01)
+        assert entropy.metrics["dlr_train"] == pytest.approx(0.67, abs=0.01)
+        assert entropy.metrics["dlr_gram_train"] < 0.02

@@ -1,10 +1,12 @@
 """What the chapter "Inside the network" derives: probes, their floor, the greedy objective."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import mse_loss
 
 from richlib import Eigenfunctions, FiniteSizeWarning
+from richlib.lab import records
 from richlib.lab.models import Pixels, resnet18, stages
 from richlib.spectrum import per_feature
 
@@ -89,3 +91,20 @@ def test_the_sizes_of_the_layers_of_a_resnet(side, width):
             sizes.append(x[0].numel())
     area = width * side**2
     assert sizes == [area, area // 2, area // 4, 8 * width]
+
+
+def test_what_the_page_says_of_greedy_training_at_the_desk_tier():
+    greedy, whole = (
+        records.load("layerwise", variant, "desk")[0] for variant in ("layerwise", "full")
+    )
+
+    def at_C(record, curve):
+        return [record.spectra[f"layer{layer}/{curve}"][9] for layer in (1, 2, 3, 4)]
+
+    assert at_C(greedy, "utilization")[2] > 0.7 and at_C(whole, "utilization")[2] < 1 / 3
+    for curve in ("quality", "utilization"):
+        of_greedy, of_whole = at_C(greedy, curve), at_C(whole, curve)
+        assert of_greedy[1] > of_whole[1] and of_greedy[2] > of_whole[2]
+    gains = np.diff(at_C(whole, "quality"))
+    assert gains.argmax() == 2 and np.diff(at_C(greedy, "quality"))[2] < 0
+    assert greedy.metrics["accuracy_test"] > whole.metrics["accuracy_test"]

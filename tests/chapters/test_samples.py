@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import richlib
-from richlib.lab import data, tasks
+from richlib.lab import data, records, tasks
 from richlib.lab.claims.measures import decay
+from richlib.lab.gaussian_process import ArcCosineFeatures
 
 
 def exponent(n1, E1, n2, E2):
@@ -125,3 +126,23 @@ def test_fixed_features_without_a_ridge_peak_where_samples_are_as_many():
             of_draws.append(np.mean((Φ_test @ (np.linalg.pinv(Φ) @ y - w)) ** 2))
         losses[n] = np.median(of_draws)
     assert losses[64] > 2 * losses[32] and losses[64] > 10 * losses[128]
+
+
+def test_the_kernel_of_the_page_is_that_of_the_recorded_line():
+    X = torch.randn(6, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    theirs = ArcCosineFeatures(X, hidden_layers=3).kernel(X)
+    np.testing.assert_allclose(arc_cosine(*[X.numpy()] * 2, layers=3), theirs, rtol=1e-6)
+
+
+def test_what_the_page_says_of_the_linear_line_and_the_network():
+    sizes = (100, 300, 1000, 3000, 10_000)
+    line = [records.load("gaussian-process", f"n-{n}", "paper")[0].metrics for n in sizes]
+    network = [records.load("samples", f"n-{n}", "desk")[0].metrics for n in sizes]
+    ahead = [n["accuracy_test"] - l["accuracy_test"] for n, l in zip(network, line, strict=True)]
+    assert max(ahead[:3]) < 0.01 and min(ahead[3:]) > 0.1
+    wrong = [1 - metrics["accuracy_test"] for metrics in line]
+    slopes = [exponent(100, wrong[0], 1000, wrong[2]), exponent(1000, wrong[2], 10_000, wrong[4])]
+    assert slopes[0] == pytest.approx(slopes[1], rel=0.2) and max(slopes) < 0.1
+    assert max(m["dlr_test"] for m in network) < 0.2 and min(m["dlr_test"] for m in line) > 0.6
+    tested = [metrics["dlr_test"] for metrics in network]
+    assert tested == sorted(tested, reverse=True)

@@ -104,6 +104,10 @@ FIGURES: list[Direction | Elsewhere] = [
         "(c) D_LR falls with every increase of n (10,000 to 100)",
         terms=rising("dlr_train", *_SAMPLES),
     ),
+    _2(
+        "(c) and on to all pictures (50,000 to 10,000)",
+        terms=rising("dlr_train", "n-50000", "n-30000", "n-10000"),
+    ),
     _3("(ii) with batch normalization only C are used: Π̂(C) above 0.95", terms=_only_C("with")),
     _3(
         "(ii) without it more are: Π̂(C) (without, with)",
