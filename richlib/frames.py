@@ -55,7 +55,7 @@ document.querySelectorAll(".richlib-frames:not([data-live])").forEach((box) => {
   box.querySelectorAll("button").forEach((button) =>
     button.addEventListener("click", () => show(+slider.value + +button.dataset.by)));
   box.dataset.live = "";
-  show(0);
+  show(+slider.value);
 });"""
 
 
@@ -67,6 +67,7 @@ class Frames:
     labels: one short text for each, shown while the frame is.
     alt: what is seen, for those who do not see it; true of all frames together.
     name: what the slider moves through, shown before it.
+    start: the index of the frame that is seen first.
     limit: bytes that the HTML may have; ValueError above it.
 
     >>> def draw(k):
@@ -84,11 +85,15 @@ class Frames:
         *,
         alt: str,
         name: str = "frame",
+        start: int = 0,
         limit: int = 1_000_000,
     ):
         if not alt.strip():
             raise ValueError("alt must say what the figure shows, got an empty text")
         self.labels, self.alt, self.name = [str(label) for label in labels], alt.strip(), name
+        if not 0 <= start < len(self.labels):
+            raise ValueError(f"start must be the index of one of {len(labels)} labels, got {start}")
+        self.start = start
         self.images, sizes = [], set()  # WebP bytes; inches
         for figure in figures:
             if not isinstance(figure, Figure):
@@ -128,7 +133,8 @@ class Frames:
             f'<style>{STYLE}</style><div class="stack">{frames}</div><div class="controls">'
             f'<button type="button" data-by="-1" aria-label="previous {name}">‹</button>'
             f"<label><span>{name}</span>"
-            f'<input type="range" min="0" max="{last}" value="0" autocomplete="off"></label>'
+            f'<input type="range" min="0" max="{last}" value="{self.start}" autocomplete="off">'
+            "</label>"
             f'<button type="button" data-by="1" aria-label="next {name}">›</button>'
             f"<output></output></div><script>{SCRIPT}</script></div>"
         )
@@ -149,10 +155,12 @@ class Frames:
         """The same as an ipywidget, for a live kernel."""
         import ipywidgets
 
-        picture = ipywidgets.HTML(self._picture(0))
+        picture = ipywidgets.HTML(self._picture(self.start))
         picture.layout.max_width = self._width()
         options = [(label, k) for k, label in enumerate(self.labels)]
-        slider = ipywidgets.SelectionSlider(options=options, description=self.name)
+        slider = ipywidgets.SelectionSlider(
+            options=options, value=self.start, description=self.name
+        )
         slider.observe(lambda change: setattr(picture, "value", self._picture(change.new)), "value")
         return ipywidgets.VBox([picture, slider])
 

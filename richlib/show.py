@@ -1,5 +1,6 @@
 """Figures of the book: one style, one color for rich and one for lazy, everywhere."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -223,7 +224,23 @@ class Link:
         return self.text
 
     def _repr_html_(self) -> str:
-        return f'<a href="{escape(self.href)}">{escape(self.text)}</a>'
+        return f'<a href="{escape(self.href)}">{_typeset(self.text)}</a>'
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A cell of a `Table` with a dot of color before its text; in a terminal, its text."""
+
+    text: str
+    color: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        style = f"background: {escape(self.color)}; border-radius: 50%; display: inline-block; "
+        style += "height: 0.65em; width: 0.65em; margin-right: 0.5em"
+        return f'<span style="{style}"></span>{_typeset(self.text)}'
 
 
 class Table:
@@ -241,7 +258,7 @@ class Table:
         self.anchors = list(anchors)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.rows[0])
+        head = "".join(f"<th>{_typeset(name)}</th>" for name in self.rows[0])
         ids = [f' id="{escape(anchor)}"' for anchor in self.anchors] or [""] * len(self.rows)
         body = "".join(
             f"<tr{id}>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
@@ -259,4 +276,9 @@ class Table:
 
 
 def _cell(value) -> str:
-    return value._repr_html_() if isinstance(value, Link) else escape(str(value))
+    return value._repr_html_() if isinstance(value, Link | Dot) else _typeset(str(value))
+
+
+def _typeset(text: str) -> str:
+    """HTML of a text in which symbols such as D_LR have their index below the line."""
+    return re.sub(r"\b([A-ZΣ])_(\w+)", r"<i>\1</i><sub>\2</sub>", escape(text))

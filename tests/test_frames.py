@@ -145,6 +145,7 @@ def test_figures_are_drawn_one_at_a_time_and_closed():
         ((lambda: [figure()], "a"), {}, ValueError, "at least two figures"),
         ((lambda: [figure(), figure()], "ab"), {"alt": " "}, ValueError, "alt must say"),
         ((lambda: [figure(), figure(size=(3, 1))], "ab"), {}, ValueError, "one size"),
+        ((lambda: [figure(), figure()], "ab"), {"start": 2}, ValueError, "one of 2 labels, got 2"),
         ((lambda: [figure(), figure()], "ab"), {"limit": 1000}, ValueError, "limit of 1,000"),
     ],
 )

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import mended_pages  # book/_ext/mended_pages.py
 import pytest
 
+MATH = r'<span class="math notranslate nohighlight">\(x\)</span>'
 WRITTEN = {  # what the theme, MyST-NB and docutils write: what it becomes
     '<button class="btn search-button-field x" title="Search" aria-label="Search" id="y">': (
         '<button class="btn search-button-field x" id="y">'
@@ -21,6 +22,7 @@ WRITTEN = {  # what the theme, MyST-NB and docutils write: what it becomes
         '<div class="output" id="figure-1"><img alt="a" src="../_images/a.png" />'
         '<a class="headerlink" href="#figure-1" title="Link to this figure">#</a></div>'
     ),
+    f"a ({MATH}), b": f'a <span class="together">({MATH}),</span> b',
     '<tr><th></th><th class="head"><p></p></th><th>n</th></tr>': (
         "<tr><td></td><td></td><th>n</th></tr>"
     ),
@@ -29,6 +31,7 @@ UNTOUCHED = [
     '<button class="btn search-button__button" title="Search" aria-label="Search">',
     '<i class="fa" title="Light">',
     '<p><img alt="a" src="../_images/a.png" /></p>',
+    f"a {MATH} b",
     '<img alt="Colab" src="../_static/logo.png" />',
 ]
 

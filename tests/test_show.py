@@ -109,6 +109,20 @@ def test_rows_of_tables_can_be_linked_to():
         show.Table([{"a": "1"}, {"a": "2"}], anchors=["one"])
 
 
+def test_a_dot_has_its_color_and_is_text_in_a_terminal():
+    table = show.Table([{"a": show.Dot("x<y", "#009E73")}])
+    assert '"background: #009E73;' in table._repr_html_() and "x&lt;y</td>" in table._repr_html_()
+    assert repr(table).splitlines()[1] == "x<y"
+
+
+def test_symbols_in_tables_have_their_index_below_the_line():
+    table = show.Table([{"D_LR, test": "Tr Σ_W, S_init, no_symbol", "b": show.Link("D_LR", "p")}])
+    html, D_LR = table._repr_html_(), "<i>D</i><sub>LR</sub>"
+    assert f"<th>{D_LR}, test</th>" in html and f'<a href="p">{D_LR}</a>' in html
+    assert "Tr <i>Σ</i><sub>W</sub>, <i>S</i><sub>init</sub>, no_symbol" in html
+    assert "D_LR, test" in repr(table)
+
+
 def test_links_in_tables_lead_there_and_are_text_in_a_terminal():
     table = show.Table([{"a": show.Link("x<y", 'p.html?"q"'), "b": "<i>"}, {"a": "zz", "b": 1}])
     expected = '<td><a href="p.html?&quot;q&quot;">x&lt;y</a></td><td>&lt;i&gt;</td>'

@@ -71,7 +71,7 @@ def exercises(notebook):
     """
     found = {}
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and re.match(r"\*\*\d+\. ", cell.source):
+        if cell.cell_type == "markdown" and re.match(r"### \d+\. ", cell.source):
             found[cell.id] = {"": cell}
         for name, parts in found.items():
             if cell.id.startswith(f"{name}-"):

@@ -64,7 +64,7 @@ def article(name, known):
     for node in found.select("details.hide"):  # without its label a browser would make one up
         node.unwrap()
     for node in found.find_all("p"):
-        if node.get_text().find("Difficulty ●") > 0:
+        if node.get_text().startswith("Difficulty ●"):
             node["class"] = "exercise"
     for node in found.select("table"):
         if len(node.select("tr")) <= SHORT_TABLE:

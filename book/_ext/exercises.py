@@ -13,10 +13,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 import coursework
+from myst_parser.mdit_to_docutils.base import default_slugify
 
 PLACE = "<!-- table of exercises -->"
 HEAD = re.compile(
-    r"\*\*\d+\. (?P<title>.*?)\*\* Difficulty (?P<difficulty>[●○]+) · importance "
+    r"### (?P<title>\d+\. .*)\n\nDifficulty (?P<difficulty>[●○]+) · importance "
     r"(?P<importance>[●○]+) · (?P<time>.*)"
 )
 
@@ -64,21 +65,17 @@ def table(root, page):
         link = os.path.relpath(root / f"{chapter}.ipynb", here)
         lines += [f"### {title}", ""]
         lines += [f"[Chapter]({link}) · {{download}}`students' notebook <{copy}>`", ""]
+        lines += [":::{div} all-exercises", ""]
         lines += ["| exercise | difficulty | importance | time | points |"]
         lines += ["| --- | --- | --- | --- | --- |"]
-        for number, parts in enumerate(coursework.exercises(notebook).values(), start=1):
+        for parts in coursework.exercises(notebook).values():
             head = HEAD.match(parts[""].source)
+            exercise = f"[{head['title']}]({link}#{default_slugify(head['title'])})"
+            ratings = head["difficulty"], head["importance"], head["time"]
             by_check, by_hand = points(parts)
-            cells = [
-                head["difficulty"],
-                head["importance"],
-                head["time"],
-                f"{by_check} + {by_hand}",
-            ]
-            lines.append(
-                " | ".join([f"| {number}. {head['title'].removesuffix('.')}", *cells]) + " |"
-            )
-        lines.append("")
+            cells = [exercise, *ratings, f"{by_check} + {by_hand}"]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines += ["", ":::", ""]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import itertools
 import re
 from pathlib import Path
 
+MATH = r'(<span class="math notranslate nohighlight">[^<]*</span>)'
 MENDS = [
     # Labels that hide a longer text: voice control goes by the text that is seen.
     (r'(<button class="btn search-button-field[^>]*?) title="Search" aria-label="Search"', r"\1"),
@@ -21,6 +22,11 @@ MENDS = [
     (r'role="doc-biblioentry"', 'role="listitem"'),
     # Figures scroll on phones. The theme makes this box, if it scrolls, reachable by keyboard.
     (r"(?m)(^|(?<=</div>))(<img [^>]*_images/[^>]*>)", r'<div class="output">\2</div>'),
+    # Punctuation does not begin a line, nor an opening parenthesis end it, beside a formula.
+    (
+        r"(?<!together\">)(?<!together\">[(\[“‘])([(\[“‘]?)" + MATH + r"([.,;:!?)\]’”]+)",
+        r'<span class="together">\1\2\3</span>',
+    ),
     # An empty corner of a table is the head of nothing.
     (r'<th(?: class="head")?>(?:<p></p>)?</th>', "<td></td>"),
 ]

@@ -10,16 +10,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from richlib.lab import records
-from richlib.lab.claims import CLAIMS
+from richlib.lab.claims import CLAIMS, VERDICTS, page
 from richlib.lab.claims.measures import minimal
 from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.metrics import estimator_metric
 from richlib.lab.records import SHIPPED, Record, RecordError
 from richlib.lab.run import run
 from richlib.richness import ESTIMATORS
-from richlib.show import Link, Table, three_panels, training
+from richlib.show import Dot, Link, Table, three_panels, training
 
 Runs = Mapping[str, Sequence[Record]]
+
+EXPLORER = "../../book/explorer.html"  # from the page of a chapter
+
+# Of the palette of Okabe and Ito; gray where there is nothing to see yet.
+VERDICT_COLORS = dict(zip(VERDICTS, ("#009E73", "#E69F00", "#CC79A7", "#BBBBBB"), strict=True))
 
 
 def live(
@@ -122,15 +127,45 @@ def estimators(runs: Runs, paper: Mapping[str, str] | None = None) -> Table:
     return Table(rows)
 
 
+def line(claim, *, folder: str | os.PathLike = SHIPPED) -> dict[str, str | Dot]:
+    """A statement of the paper as a row of a table: its figure, ours, the verdict with a color."""
+    row = claim.row(folder)
+    color = VERDICT_COLORS.get(row["verdict"])  # what the tests of a chapter hold has no verdict
+    return row | {"verdict": Dot(row["verdict"], color)} if color else row
+
+
+def statements(claims: Sequence, *, folder: str | os.PathLike = SHIPPED) -> Table:
+    """Statements of one place in the paper (see `richlib.lab.claims`)."""
+    return Table([line(claim, folder=folder) for claim in claims])
+
+
+def scoreboard(claims: Sequence, *, folder: str | os.PathLike = SHIPPED) -> Table:
+    """Statements of one place in the paper, as its page has them: each leads to its chapter, and
+    what decided it to the explorer.
+    """
+    rows = []
+    for claim in claims:
+        row = line(claim, folder=folder)
+        statement = Link(row.pop(claim.source), page(claim.chapter))
+        first = {claim.source: statement, "verdict": row.pop("verdict")}
+        tier, seeds = row.pop("tier"), row.pop("seeds")
+        runs = claim.runs
+        if tier != "–":
+            address = f"{EXPLORER}#experiment={claim.experiment}&tier={tier}"
+            runs = Link(f"{runs}: {tier}, {seeds} seed{'s' if seeds != '1' else ''}", address)
+        rows.append(first | row | {"runs": runs})
+    return Table(rows, anchors=[claim.anchor for claim in claims])
+
+
 def verdicts(chapter: str, *, folder: str | os.PathLike = SHIPPED) -> Table:
-    """A chapter's lines of the scoreboard, verdicts first (see `richlib.lab.claims`)."""
+    """A chapter's lines of the scoreboard, verdicts first."""
     of = [claim for claim in CLAIMS if claim.chapter == chapter]
     if not of:
         known = ", ".join(dict.fromkeys(claim.chapter for claim in CLAIMS))
         raise KeyError(f"no statement of the paper belongs to {chapter!r}; there are {known}")
     rows = []
     for claim in of:
-        row = claim.row(folder)
+        row = line(claim, folder=folder)
         place, verdict = claim.source, row.pop("verdict")
         of_the_paper = Link(f"{place}: {row.pop(place)}", f"scoreboard.html#{claim.anchor}")
         rows.append({"of the paper": of_the_paper, "verdict": verdict} | row)

@@ -35,7 +35,7 @@ def test_exercises_are_numbered_rated_and_answered(chapter):
     notebook = coursework.read(coursework.source(chapter))
     for number, (name, parts) in enumerate(coursework.exercises(notebook).items(), start=1):
         text = parts[""].source
-        assert text.startswith(f"**{number}. "), name
+        assert text.startswith(f"### {number}. "), name
         assert exercises.HEAD.match(text), name
         assert "<details><summary>Hint</summary>" in text, name
         assert "text" in parts or {"answer", "check"} <= parts.keys(), name

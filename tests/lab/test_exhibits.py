@@ -8,7 +8,7 @@ import pytest
 from richlib import show
 from richlib.lab import exhibits, records
 from richlib.lab.__main__ import main
-from richlib.lab.claims import CLAIMS
+from richlib.lab.claims import CLAIMS, TABLE_5, VERDICTS, Elsewhere
 from richlib.lab.experiments import EXPERIMENTS
 
 LABELS = {"rich": "full", "lazy": "last-layer"}
@@ -93,9 +93,29 @@ def test_live_runs_are_records(monkeypatch):
 def test_verdicts_are_the_scoreboard_s():
     rows = exhibits.verdicts("encoded_labels").rows
     of = [claim for claim in CLAIMS if claim.chapter == "encoded_labels"]
-    assert [row["verdict"] for row in rows] == [claim.verdict() for claim in of]
+    assert [str(row["verdict"]) for row in rows] == [claim.verdict() for claim in of]
+    reproduced = exhibits.VERDICT_COLORS["reproduced"]
+    assert show.Dot("reproduced", reproduced) in [row["verdict"] for row in rows]
     with pytest.raises(KeyError, match="there are encoded_labels"):
         exhibits.verdicts("nothing")
+
+
+def test_the_scoreboard_leads_to_the_chapter_and_to_the_explorer(tmp_path):
+    claim = TABLE_5[0]
+    table = exhibits.scoreboard([claim])
+    (row,) = table.rows
+    assert table.anchors == [claim.anchor]
+    assert row["Table 5"] == show.Link(claim.statement, "../experiments/encoded_labels.html")
+    assert row["runs"].text == "encoded-labels/full: paper, 3 seeds"
+    assert row["runs"].href.endswith("explorer.html#experiment=encoded-labels&tier=paper")
+    (row,) = exhibits.scoreboard([claim], folder=tmp_path).rows
+    assert (str(row["verdict"]), row["runs"]) == ("not yet run", "encoded-labels/full")
+
+
+def test_a_statement_without_a_verdict_of_the_rule_has_no_color():
+    assert exhibits.VERDICT_COLORS.keys() == set(VERDICTS)
+    tested = next(claim for claim in CLAIMS if isinstance(claim, Elsewhere))
+    assert exhibits.statements([tested]).rows == [tested.row()]
 
 
 def test_what_a_tier_reduces_is_said():
