@@ -106,7 +106,7 @@ def test_the_scoreboard_leads_to_the_chapter_and_to_the_explorer(tmp_path):
     (row,) = table.rows
     assert table.anchors == [claim.anchor]
     assert row["Table 5"] == show.Link(claim.statement, "../experiments/encoded_labels.html")
-    assert row["runs"].text == "encoded-labels/full: paper, 3 seeds"
+    assert row["runs"].text == "paper, 3 seeds"
     assert row["runs"].href.endswith("explorer.html#experiment=encoded-labels&tier=paper")
     (row,) = exhibits.scoreboard([claim], folder=tmp_path).rows
     assert (str(row["verdict"]), row["runs"]) == ("not yet run", "encoded-labels/full")
