@@ -38,6 +38,11 @@ STYLE = """
   .richlib-frames[data-live] .frame.now { visibility: visible; }
   .richlib-frames[data-live] .caption { display: none; }
   .richlib-frames[data-live] .controls { display: flex; }
+}
+@media screen and (max-width: 767px) {  /* labels stay readable: wide figures scroll */
+  .richlib-frames[data-live] { overflow-x: auto; }
+  .richlib-frames[data-live] .frame { min-width: 40rem; }
+  .richlib-frames[data-live] .controls { position: sticky; left: 0; }
 }"""
 
 # Wakes every player above it that is still asleep, so that any number can be on one page.

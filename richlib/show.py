@@ -79,13 +79,18 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
                 ax.set(yscale="log", ylim=(1e-7, 1.5))
             else:
                 ax.set_ylim(-0.03, 1.05)
-        # Above: labels are long, and curves fill the panels.
-        columns = max(1, min(len(models), 100 // (max(map(len, models)) + 6)))
-        handles = axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside upper center", ncols=columns)
-        figure.set_figheight(2.8 + 0.2 * -(-len(models) // columns))
+        _legend_above(figure, axes[0])
     plt.close(figure)
     return figure
+
+
+def _legend_above(figure: Figure, ax) -> None:
+    """One legend for all panels, above them: labels are long, and curves fill the panels."""
+    handles, labels = ax.get_legend_handles_labels()
+    fitting = int(12.5 * figure.get_figwidth()) // (max(map(len, labels)) + 6)
+    columns = max(1, min(len(labels), fitting))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    figure.set_figheight(2.8 + 0.2 * -(-len(labels) // columns))
 
 
 def _panel(values: Sequence[float], key: str) -> np.ndarray:
@@ -154,7 +159,7 @@ def training(
             ax.set_xscale("symlog", linthresh=1)  # the first epochs are where things happen
             ax.set_xlim(left=0)
             ax.xaxis.set_major_formatter("{x:.0f}")
-        np.atleast_1d(axes)[0].legend()
+        _legend_above(figure, np.atleast_1d(axes)[0])
     plt.close(figure)
     return figure
 
@@ -280,5 +285,6 @@ def _cell(value) -> str:
 
 
 def _typeset(text: str) -> str:
-    """HTML of a text in which symbols such as D_LR have their index below the line."""
-    return re.sub(r"\b([A-ZΣ])_(\w+)", r"<i>\1</i><sub>\2</sub>", escape(text))
+    """HTML of a text in which symbols such as D_LR or ρ_{C+1} have their index below the line."""
+    symbol = r"(?<!\w)([A-ZΣρ])_(?:\{([^}]*)\}|(\w+))"
+    return re.sub(symbol, r"<i>\1</i><sub>\2\3</sub>", escape(text))

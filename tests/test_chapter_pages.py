@@ -51,6 +51,27 @@ def test_bold_terms_of_a_chapter_are_linked_and_nothing_else():
     assert doctree.astext().split() == ["feature", "mapother"]  # the words themselves stay
 
 
+def test_titles_of_other_pages_in_italics_are_linked():
+    class WithTitles(App):
+        class env:
+            titles = {
+                page: nodes.title("", text)
+                for page, text in (
+                    ("a", "Grokking, from lazy"),
+                    ("b", "Kernels: one"),
+                    ("c", "Here"),
+                )
+            }
+
+    doctree = nodes.paragraph()
+    for text in ("Grokking, from lazy", "Kernels", "Kernels.", "Here", "What to notice."):
+        doctree += nodes.emphasis("", text)
+    chapter_pages.link_titles(WithTitles, doctree, "c")
+    links = [r["refuri"] for r in doctree.findall(nodes.reference)]
+    assert links == ["../a.html", "../b.html", "../b.html"]
+    assert len(list(doctree.findall(nodes.emphasis))) == 5
+
+
 def test_every_chapter_of_the_foundations_has_a_term_in_the_glossary():
     page = (ROOT / "book" / "notation.md").read_text("utf-8")
     block = page[page.index("```{glossary}") :]

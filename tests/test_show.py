@@ -116,10 +116,13 @@ def test_a_dot_has_its_color_and_is_text_in_a_terminal():
 
 
 def test_symbols_in_tables_have_their_index_below_the_line():
-    table = show.Table([{"D_LR, test": "Tr Σ_W, S_init, no_symbol", "b": show.Link("D_LR", "p")}])
+    table = show.Table(
+        [{"D_LR, test": "Tr Σ_W, S_init, ρ_{C+1}/ρ_C, no_symbol", "b": show.Link("D_LR", "p")}]
+    )
     html, D_LR = table._repr_html_(), "<i>D</i><sub>LR</sub>"
     assert f"<th>{D_LR}, test</th>" in html and f'<a href="p">{D_LR}</a>' in html
-    assert "Tr <i>Σ</i><sub>W</sub>, <i>S</i><sub>init</sub>, no_symbol" in html
+    assert "Tr <i>Σ</i><sub>W</sub>, <i>S</i><sub>init</sub>, " in html
+    assert "<i>ρ</i><sub>C+1</sub>/<i>ρ</i><sub>C</sub>, no_symbol" in html
     assert "D_LR, test" in repr(table)
 
 

@@ -1,8 +1,11 @@
 """What the page of a chapter has over its notebook, which is portable Markdown and Python.
 
 Words in bold become links to the glossary, if they are in it: chapters set a term in bold where
-they introduce it. Markers that only the tests need are left out of the code.
+they introduce it. Titles of chapters in italics become links to them. Markers that only the tests
+need are left out of the code.
 """
+
+import re
 
 from docutils import nodes
 
@@ -34,6 +37,27 @@ def link_terms(app, doctree, docname):
             strong += reference
 
 
+def titles(env):
+    """{title: page} of all pages, also by the part of a title before its colon or ", and"."""
+    found = {}
+    for page, node in env.titles.items():
+        title = node.astext()
+        found |= {re.split(r": |, and ", title)[0]: page, title: page}
+    return found
+
+
+def link_titles(app, doctree, docname):
+    """Wrap the title of another page, where it stands in italics, in a link to that page."""
+    pages = titles(app.env)
+    for emphasis in doctree.findall(nodes.emphasis):
+        page = pages.get(emphasis.astext().rstrip("."), docname)
+        if page != docname and not isinstance(emphasis.parent, nodes.reference):
+            uri = app.builder.get_relative_uri(docname, page)
+            reference = nodes.reference("", "", *emphasis.children, refuri=uri, internal=True)
+            emphasis.children = []
+            emphasis += reference
+
+
 MARKER = "# NBVAL_CHECK_OUTPUT\n"
 
 
@@ -51,4 +75,5 @@ def remove_markers(app, doctree):
 def setup(app):
     app.connect("doctree-read", remove_markers)
     app.connect("doctree-resolved", link_terms)
+    app.connect("doctree-resolved", link_titles)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
