@@ -51,6 +51,17 @@ def test_bold_terms_of_a_chapter_are_linked_and_nothing_else():
     assert doctree.astext().split() == ["feature", "mapother"]  # the words themselves stay
 
 
+def test_what_to_notice_follows_a_caption_in_a_paragraph_of_its_own():
+    page = nodes.section()
+    both = nodes.paragraph("", "", nodes.emphasis("", "A caption."), nodes.Text(" "))
+    both += [nodes.emphasis("", "What to notice."), nodes.Text(" It is split.")]
+    alone = nodes.paragraph("", "", nodes.emphasis("", "What to notice."), nodes.Text(" It stays."))
+    page += [both, alone]
+    chapter_pages.split_captions(None, page)
+    texts = [paragraph.astext().strip() for paragraph in page.children]
+    assert texts == ["A caption.", "What to notice. It is split.", "What to notice. It stays."]
+
+
 def test_titles_of_other_pages_in_italics_are_linked():
     class WithTitles(App):
         class env:

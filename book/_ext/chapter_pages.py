@@ -1,8 +1,9 @@
 """What the page of a chapter has over its notebook, which is portable Markdown and Python.
 
 Words in bold become links to the glossary, if they are in it: chapters set a term in bold where
-they introduce it. Titles of chapters in italics become links to them. Markers that only the tests
-need are left out of the code.
+they introduce it. Titles of chapters in italics become links to them. What is to be noticed in a
+picture gets a paragraph of its own, after the caption. Markers that only the tests need are left
+out of the code.
 """
 
 import re
@@ -58,6 +59,17 @@ def link_titles(app, doctree, docname):
             emphasis += reference
 
 
+def split_captions(app, doctree):
+    """Begin a paragraph with "What to notice." where it follows a caption in one."""
+    for paragraph in list(doctree.findall(nodes.paragraph)):
+        for place, node in enumerate(paragraph.children):
+            if isinstance(node, nodes.emphasis) and node.astext() == "What to notice." and place:
+                rest = nodes.paragraph("", "", *paragraph.children[place:])
+                paragraph.children = paragraph.children[:place]
+                paragraph.parent.insert(paragraph.parent.index(paragraph) + 1, rest)
+                break
+
+
 MARKER = "# NBVAL_CHECK_OUTPUT\n"
 
 
@@ -74,6 +86,7 @@ def remove_markers(app, doctree):
 
 def setup(app):
     app.connect("doctree-read", remove_markers)
+    app.connect("doctree-read", split_captions)
     app.connect("doctree-resolved", link_terms)
     app.connect("doctree-resolved", link_titles)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
