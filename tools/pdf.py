@@ -83,7 +83,8 @@ def article(name, known):
         file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
         page = file.relative_to(BOOK).with_suffix("").as_posix()
         if page in known:
-            node["href"] = "#" + anchor(page, unquote(parts.fragment))
+            place = "" if "=" in parts.fragment else parts.fragment  # a choice in the explorer
+            node["href"] = "#" + anchor(page, unquote(place))
         else:
             del node["href"]  # leads to what is not printed
     for level in range(5, 0, -1):  # below the parts, which are the first level of the outline

@@ -1,12 +1,14 @@
 """The files of the built book, without a browser: links, sizes, nothing from another host."""
 
+import json
 from html.parser import HTMLParser
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from .built import BOOK, PAGES
 
+EXPLORER = BOOK / "book" / "explorer.html"
 PAGE_LIMIT, BOOK_LIMIT = 2.5e6, 60e6  # bytes
 
 
@@ -59,10 +61,27 @@ def test_internal_links_lead_somewhere(parsed):
             file, anchor = target(path, link)
             known = parsed[file].anchors if file in parsed else {""}
             seen += bool(anchor)
+            if file == EXPLORER and "=" in anchor:  # a choice, see below
+                known = {anchor}
             if not file.is_file() or anchor not in known:
                 dead.append(f"{path.relative_to(BOOK)}: {link}")
     assert seen, "no page has a link to an anchor: are links read at all?"
     assert not dead
+
+
+def test_what_links_choose_in_the_explorer_is_there(parsed):
+    chosen = {
+        urlsplit(link).fragment
+        for path, page in parsed.items()
+        for link in filter(own, page.links)
+        if target(path, link)[0] == EXPLORER and "=" in link
+    }
+    assert chosen, "the scoreboard should lead to the curves of its runs"
+    for fragment in chosen:
+        choice = parse_qs(fragment, strict_parsing=True)
+        (name,), (tier,) = choice.pop("experiment"), choice.pop("tier")
+        data = (BOOK / "_static" / "explorer" / f"{name}.js").read_text("utf-8")
+        assert not choice and tier in json.loads(data.partition(" = ")[2].rstrip(";\n"))
 
 
 def test_pages_name_nothing_to_load_from_another_host(parsed):
