@@ -24,9 +24,11 @@ help:
 	@echo "make clean      remove what was built (keeps .venv)"
 
 # A build with warnings is not taken as finished: the next one reads every page again,
-# because Sphinx repeats a warning only for the pages that it reads.
+# because Sphinx repeats a warning only for the pages that it reads. And it copies styles and
+# scripts only if it has a page to write.
 book: .venv/.ready
 	@test -e _build/.finished || rm -rf _build/.doctrees
+	@test -z "$$(find book/_static -newer _build/.finished 2>/dev/null)" || touch book/costs.md
 	@rm -f _build/.finished
 	$(BIN)/python tools/vendor.py
 	$(BIN)/python $(BIN)/jupyter-book build . -n -W --keep-going </dev/null
