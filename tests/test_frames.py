@@ -86,6 +86,16 @@ def test_the_slider_is_native_and_has_a_name():
     assert len(tags("output")) == 1
 
 
+def test_any_frame_can_be_the_first_that_is_seen():
+    moving = frames(start=2)
+    (slider,) = Tags(moving._repr_html_())("input")
+    assert slider["value"] == "2" and Tags(frames()._repr_html_())("input")[0]["value"] == "0"
+    picture, slider = moving.widget().children
+    assert slider.value == 2 and slider.label == "20"
+    shown = Tags(moving._repr_html_())("img")[2]
+    assert Tags(picture.value)("img")[0]["src"] == shown["src"]
+
+
 def test_first_and_last_frames_are_seen_on_paper_and_without_scripts():
     tags = Tags(frames(8)._repr_html_())
     boxes = [box["class"] for box in tags("div") if "frame" in box["class"].split()]

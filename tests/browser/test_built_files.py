@@ -105,6 +105,8 @@ def test_pictures_are_described(parsed):
     assert alts
     # Sphinx takes the path where a notebook has no text.
     assert not [alt for alt in alts if not alt.strip() or alt.endswith((".png", ".svg", ".webp"))]
+    for path, page in parsed.items():  # two pictures of one cell would share its text
+        assert len(set(page.alts)) == len(page.alts), path.relative_to(BOOK)
 
 
 def test_a_moving_figure_is_in_the_book(book):

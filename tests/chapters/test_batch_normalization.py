@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
+from richlib.lab import records
 from richlib.lab.models import MLP
 
 DEPTH, WIDTH = 8, 256
@@ -115,3 +116,18 @@ def test_the_relu_alone_approaches_the_constant_slowly():
     for _ in range(l):
         c = step(c)
     assert (1 - c) * l**2 == pytest.approx(9 * math.pi**2 / 2, rel=0.02)
+
+
+def test_what_the_page_says_of_the_recorded_pair():
+    both = [records.load("batch-normalization", variant, "desk") for variant in ("with", "without")]
+    ahead = []
+    for normalized, plain in zip(*both, strict=True):
+        assert plain.metrics["dlr_train"] > 3 * normalized.metrics["dlr_train"]
+        assert plain.metrics["accuracy_train"] < 0.9 < 0.99 < normalized.metrics["accuracy_train"]
+        started = []  # the first measurement above chance
+        for run in (normalized, plain):
+            above = [accuracy > 0.15 for accuracy in run.curves["accuracy_train"]]
+            started.append(run.curves["epoch"][above.index(True)])
+        assert started[0] < started[1]
+        ahead.append(plain.metrics["accuracy_test"] - normalized.metrics["accuracy_test"])
+    assert sum(difference > 0 for difference in ahead) == 1

@@ -10,6 +10,7 @@ from torch.autograd.functional import hessian, jacobian
 from torch.nn.functional import cross_entropy, mse_loss
 
 import richlib
+from richlib.lab import records
 from richlib.lab.models import Network
 from richlib.lab.tasks import Split
 from richlib.lab.train import train
@@ -142,3 +143,14 @@ def test_only_the_decay_moves_the_sum_of_the_logits(loss_of, kept):
     assert 0.5 < S < 0.9  # the factor is not one
     after = model.head.weight.sum(dim=0).detach()
     assert torch.allclose(after, S * before, atol=1e-5) == kept
+
+
+def test_what_the_page_says_of_the_recorded_losses():
+    """On pictures: nine tenths on C features, and the squared error ends with the constant last."""
+    entropy = records.load("cross-entropy", "cross-entropy", "desk")
+    used = np.mean([record.spectra["utilization"][C - 1] for record in entropy])
+    assert used == pytest.approx(0.9, abs=0.02)
+    for record in records.load("cross-entropy", "mse", "desk"):
+        ρ, quality = record.spectra["eigenvalues"], np.diff(record.spectra["quality"])
+        assert quality[: C - 1].argmax() == C - 2  # the constant is worth most
+        assert ρ[1] / ρ[C - 1] > 10 > 3 > ρ[1] / ρ[C - 2]

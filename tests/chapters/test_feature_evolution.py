@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch import nn
 
 from richlib import Eigenfunctions
+from richlib.lab import records
 from richlib.lab.tasks import Split
 from richlib.lab.train import train
 from richlib.spectrum import per_feature
@@ -90,3 +92,17 @@ def test_quality_precedes_intensity_by_what_the_sigmoid_says(ε):
 def test_large_weights_stay_lazy():
     _, quality, _ = silent(0.3, epochs=60)
     assert max(quality) < 0.2
+
+
+def test_what_the_page_says_of_the_recorded_correlations():
+    """Among eigenfunctions 2 to 10: nearly perfect early, below zero for quality at the end."""
+    ends = []
+    for record in records.load("learning-rate", "middle", "desk"):
+        at = {}
+        for epoch in (1, 2, 3, 20):
+            for kind in ("quality", "utilization"):
+                share = np.diff(record.spectra[f"epoch{epoch}/{kind}"])[:9]
+                at[epoch, kind] = spearmanr(-np.arange(9), share).statistic
+        assert min(value for (epoch, _), value in at.items() if epoch < 20) > 0.85
+        ends.append(at[20, "quality"])
+    assert max(ends) < 0 and sum(abs(end) > 0.7 for end in ends) == 1

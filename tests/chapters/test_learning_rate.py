@@ -9,6 +9,7 @@ import torch
 from torch.autograd.functional import hessian
 
 import richlib
+from richlib.lab import records
 
 D, M = 5, 7
 generator = torch.Generator().manual_seed(0)
@@ -105,3 +106,26 @@ def test_each_cause_sees_its_own():
     assert even > 0.99 and alone < 0.95
     even, alone, used = causes(torch.cat([0.3 * classes, other], dim=1), classes)
     assert used < 0.5
+
+
+def test_what_the_page_says_of_the_recorded_rates():
+    rates = "middle", "high", "low"  # the paper's order of D_LR
+    runs = [records.load("learning-rate", rate, "desk") for rate in rates]
+
+    def means(metric):
+        return [records.summary(found, metric)[0] for found in runs]
+
+    middle, high, low = means("dlr_train")
+    assert middle < low < high
+    for metric in ("dlr_test", "dlr_centered_projection_test", "dlr_gram_test"):
+        assert means(metric) == sorted(means(metric))
+    assert means("dlr_gram_train") != sorted(means("dlr_gram_train"))
+    spread = max(records.summary(found, "dlr_gram_test")[1] for found in runs)
+    assert max(means("dlr_gram_test")) - min(means("dlr_gram_test")) < spread
+    ρ, quality = (
+        [[record.spectra[key] for record in found] for found in runs]
+        for key in ("eigenvalues", "quality")
+    )
+    tails = [sum(values[10] / values[0] for values in seeds) / len(seeds) for seeds in ρ]
+    at_C = [sum(values[9] for values in seeds) / len(seeds) for seeds in quality]
+    assert max(tails) == tails[2] and min(at_C) == at_C[2]  # the smallest rate's

@@ -7,7 +7,7 @@ import torch
 
 import richlib
 from richlib.collapse import trace_within
-from richlib.lab import data, tasks
+from richlib.lab import data, records, tasks
 from richlib.lab.experiments import EXPERIMENTS
 
 
@@ -94,3 +94,10 @@ def test_copied_labels_are_right_as_often_as_the_rule_says():
     accuracy = float((copied == labels).double().mean())
     assert accuracy == pytest.approx((1 - f) * a + f / C, abs=5e-3)  # 4 standard errors
     assert abs(accuracy - a) > 0.1
+
+
+def test_with_true_labels_the_photographs_end_where_they_are_fitted():
+    for record in records.load("shuffled-labels", "shuffled-0", "desk"):
+        curve = zip(record.curves["accuracy_train"], record.curves["dlr_train"], strict=True)
+        fitted = next(dlr for accuracy, dlr in curve if accuracy > 0.99)
+        assert record.metrics["dlr_train"] > 0.9 * fitted

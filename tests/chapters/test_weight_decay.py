@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from richlib.lab import assemble
+from richlib.lab import assemble, records
 from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.models import Pixels, resnet18
 
@@ -97,3 +97,21 @@ def test_the_loss_does_not_see_the_imbalance():
     assert read.abs().max() > 1e-4
     part = (writers[0] * writers[0].grad).flatten(1).sum(dim=1)
     assert not torch.allclose(part, read, rtol=0.01)  # it takes all three
+
+
+def test_what_the_page_says_of_the_recorded_decays():
+    dlr, tested = (
+        {
+            variant: [r.metrics[metric] for r in records.load("weight-decay", variant, "desk")]
+            for variant in ("none", "weak", "strong")
+        }
+        for metric in ("dlr_train", "accuracy_test")
+    )
+    assert max(dlr["none"]) < 0.1
+    assert all(b < a for a, b in zip(dlr["none"], dlr["strong"], strict=True))
+    moved = [b - a for a, b in zip(dlr["none"], dlr["weak"], strict=True)]
+    assert min(moved) < 0 < max(moved) and max(map(abs, moved)) < 0.01
+    control = [r.metrics["dlr_train"] for r in records.load("architecture", "resnet18", "desk")]
+    assert max(abs(b - a) for a, b in zip(dlr["none"], control, strict=False)) > 0.01
+    means = [np.mean(values) for values in tested.values()]
+    assert np.ptp(means) < max(np.std(values, ddof=1) for values in tested.values())
