@@ -166,6 +166,8 @@ const explorer = { records: {} };
   const refresh = async (changed) => {
     const name = by("experiment").value;
     if (!explorer.records[name]) await load(`${name}.js`);
+    // While the data came, the reader may have chosen another experiment: that choice draws itself.
+    if (by("experiment").value !== name) return;
     const tiers = explorer.records[name];
     fill(by("tier"), Object.keys(tiers).map((tier) => [tier, tier]), by("tier").value);
     const seeds = Object.values(tiers[by("tier").value]).flat().map((run) => run.seed);
@@ -184,10 +186,15 @@ const explorer = { records: {} };
     fill(by("shown"), Object.entries(SHOWN), wanted.get("shown"));
     for (const name of ["tier", "seed"])
       if (wanted.get(name)) fill(by(name), [[wanted.get(name), wanted.get(name)]]);
-    root.addEventListener("change", () => refresh(true));
+    root.addEventListener("change", () => refresh(true).catch(fail));
     root.querySelector("button").addEventListener("click", save);
     root.hidden = false;
     await refresh(false);
   };
-  start().catch((error) => { root.hidden = false; root.textContent = `No data: ${error.message}.`; });
+  // The controls stay: data that did not come may come with the next choice.
+  const fail = (error) => {
+    root.hidden = false;
+    root.querySelector(".chart").textContent = `No data: ${error.message}.`;
+  };
+  start().catch(fail);
 })();

@@ -53,3 +53,34 @@ def test_the_address_keeps_the_choice(opened):
     page.locator("#recorded-runs").wait_for()
     assert page.get_by_label("show").input_value() == "utilization"
     assert page.locator("#recorded-runs .legend li").count() == 3
+
+
+def test_a_choice_outruns_the_data_of_the_one_before(visit):
+    """As on a slow line: the first experiment's data come after the second's."""
+    opened = visit("localhost", "book/bibliography.html")
+    page, held = opened.page, []
+    page.route("**/explorer/encoded-labels.js", lambda route: held.append(route))
+    page.goto(page.url.replace("bibliography", "explorer"))
+    page.locator("#recorded-runs").wait_for()
+    page.get_by_label("experiment").select_option("target-downscaling")
+    chart = page.locator("#recorded-runs .chart")
+    chart.get_by_role("img").wait_for()
+    with page.expect_response("**/explorer/encoded-labels.js"):
+        held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    assert "of target-downscaling" in chart.get_by_role("img").get_attribute("aria-label")
+    assert not opened.errors + opened.foreign
+    page.close()
+
+
+def test_missing_data_are_named_and_another_choice_goes_on(visit):
+    opened = visit("localhost", "book/bibliography.html")
+    page = opened.page
+    page.route("**/explorer/encoded-labels.js", lambda route: route.abort())
+    page.goto(page.url.replace("bibliography", "explorer"))
+    chart = page.locator("#recorded-runs .chart")
+    chart.get_by_text("No data: encoded-labels.js is missing.").wait_for()
+    page.get_by_label("experiment").select_option("target-downscaling")
+    chart.get_by_role("img").wait_for()
+    assert not opened.foreign
+    page.close()
