@@ -29,6 +29,8 @@ def test_all_of_collapse_is_on_the_page():
          ["Sums.", "", "* **x, y**: terms, of", "  equal size.", "", "Raises ValueError."]),
         (["Rank.", "k: at most", "the rank.", "More."],
          ["Rank.", "", "* **k**: at most", "  the rank.", "", "More."]),
+        (["x: one; y, z: more. w: the", "    last."],
+         ["* **x**: one.", "* **y, z**: more.", "* **w**: the", "  last."]),
         (["Takes all.", "x: a term."], ["Takes all.", "", "* **x**: a term."]),
         (["As `sum` does, of `Term`s."], ["As ``sum`` does, of ``Term``\\ s."]),
         (["Π*(k) of |x|."], [r"Π\*(k) of \|x\|."]),

@@ -7,12 +7,14 @@ become a list of arguments, and `code` becomes code.
 import re
 
 ARGUMENT = re.compile(r"^(\w+(?:, \w+)*|\w+ and \w+): (?=\S)")
+# Behind another on its line.
+NEXT = re.compile(r"[.;] (?=(?:[a-zC]\w*(?:, \w+)*|[a-z]\w* and \w+): \S)")
 
 
 def as_restructured(lines):
     """The lines of a docstring, with its arguments as a list and its code marked."""
     out, item, code = [], False, False
-    for line in lines:
+    for line in (piece for line in lines for piece in NEXT.sub(".\n", line).split("\n")):
         if line.lstrip().startswith(">>>"):
             code, item = True, False
             if out and out[-1].strip() and not out[-1].lstrip().startswith((">>>", "...")):

@@ -85,7 +85,7 @@ def _plan(args) -> None:
             names = [name for name in names if tier in _tiers(name)]
         for alike in costing_the_same(expand(names, tier), tier):
             row = plan(alike[0], tier, measured_steps=args.steps).row()
-            row["run"] = " ".join(alike)
+            row["run"] = ("<br>" if args.markdown else ", ").join(alike)
             if args.markdown:
                 head = f"| {' | '.join(row)} |\n|{' --- |' * len(row)}\n" if first else ""
                 print(f"{head}| {' | '.join(row.values())} |", flush=True)

@@ -52,8 +52,8 @@ class Plan:
             "tier": self.tier,
             "parameters": f"{self.parameters / 1e6:.2f} M",
             "steps": f"{self.steps:,}",
-            "training PFLOP": f"{self.flops / 1e15:.3g}",
-            "memory": f"{self.memory / 2**30:.2f} GiB",
+            "training TFLOP": _number(self.flops / 1e12),
+            "memory": f"{_number(self.memory / 2**20)} MiB",
         } | {device: _time(minutes) for device, minutes in self.minutes.items()}
 
 
@@ -167,6 +167,11 @@ def _seconds_per_step(recipe: Recipe, model, batch: Split, count: int) -> float:
         step(inputs, batch.targets)
         times.append(time.perf_counter() - start)
     return sorted(times[1:])[count // 2]
+
+
+def _number(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
 def _time(minutes: float) -> str:

@@ -57,7 +57,7 @@ def test_the_table(capsys):
     assert main(["plan", *args, "--markdown"]) == 0
     head, rule, *rows = capsys.readouterr().out.splitlines()
     assert head.startswith("| run | tier | parameters |") and set(rule) == set("|- ")
-    alphas = " ".join(f"target-downscaling/alpha-{a}" for a in ("0.2", "2", "20"))
+    alphas = "<br>".join(f"target-downscaling/alpha-{a}" for a in ("0.2", "2", "20"))
     assert [row.split(" | ")[0] for row in rows] == [
         f"| {alphas}",
         "| encoded-labels/full",
