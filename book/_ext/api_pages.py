@@ -14,7 +14,7 @@ NEXT = re.compile(r"[.;] (?=(?:[a-zC]\w*(?:, \w+)*|[a-z]\w* and \w+): \S)")
 def as_restructured(lines):
     """The lines of a docstring, with its arguments as a list and its code marked."""
     out, item, code = [], False, False
-    for line in (piece for line in lines for piece in NEXT.sub(".\n", line).split("\n")):
+    for line in "\n".join(NEXT.sub(".\n", line) for line in lines).split("\n"):
         if line.lstrip().startswith(">>>"):
             code, item = True, False
             if out and out[-1].strip() and not out[-1].lstrip().startswith((">>>", "...")):
