@@ -40,7 +40,8 @@ pdf: book
 links: .venv/.ready
 	$(BIN)/python $(BIN)/jupyter-book build . --builder linkcheck </dev/null
 
-# nbval runs every notebook, and compares the output of cells marked NBVAL_CHECK_OUTPUT.
+# nbval runs every notebook, and compares the output of cells marked NBVAL_CHECK_OUTPUT; those that
+# `make book` ran with the same code and library are not run again (notebooks/conftest.py).
 # Files of tests run side by side, one to a core, so that each process gets by with one.
 # An empty standard input, because pytest breaks on a closed one.
 test: .venv/.ready
