@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import richlib
-from richlib.lab import assemble
+from richlib.lab import assemble, records
 from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.run import features
 
@@ -118,3 +118,39 @@ def test_two_random_networks_grow_alike_with_their_features_and_read_digits():
     W = torch.linalg.solve(S + δ * torch.eye(len(S)), G.T @ train.targets.double() / len(G))
     right = (Φ_test @ W[:-1] + W[-1]).argmax(1) == test.labels
     assert float(right.double().mean()) > 0.9
+
+
+def test_what_the_page_says_of_the_recorded_pair():
+    rich, lazy = (
+        records.load("accurate-not-rich", variant, "paper") for variant in ("full", "last-layer")
+    )
+    for run in rich:
+        dlr = run.curves["dlr_train"][1:]
+        assert dlr[0] == min(dlr) and run.curves["loss_train"][-1] < run.curves["loss_train"][5] / 5
+        λ = run.spectra["eigenvalues"]
+        assert λ[10] < 0.1 * λ[9] and run.spectra["utilization"][9] > 0.95
+        readings = [v for k, v in run.metrics.items() if k in READINGS]
+        assert len(readings) == 3 and 2.9 < min(readings) / 0.043 < max(readings) / 0.043 < 4
+    for run in lazy:
+        dlr, tested = (run.curves[name][1:] for name in ("dlr_train", "accuracy_test"))
+        ten = run.curves["epoch"].index(10) - 1
+        assert dlr[0] == min(dlr) and dlr[0] < 0.51 < dlr[ten]
+        for values in (dlr, tested):
+            assert values[ten] - values[0] > 0.7 * (values[-1] - values[0]) > 0
+        spread = run.spectra["utilization"]
+        assert spread[9] < 0.5 and spread[99] < 0.9
+        assert all(0.51 < run.metrics[name] < 0.61 for name in READINGS)
+        assert 0.025 < 1 - run.metrics["accuracy_train"] < 0.035
+    assert all(run.metrics["accuracy_test"] > 0.95 for run in rich + lazy)
+
+
+READINGS = ("dlr_train", "dlr_centered_projection_train", "dlr_gram_train")
+
+
+def test_what_the_page_says_of_the_seeds():
+    rich, lazy = (
+        [r.metrics["dlr_train"] for r in records.load("accurate-not-rich", variant, "desk")]
+        for variant in ("full", "last-layer")
+    )
+    spread = max(max(values) - min(values) for values in (rich, lazy))
+    assert len(rich) == len(lazy) == 3 and spread < 0.07 and min(lazy) - max(rich) > 5 * spread
