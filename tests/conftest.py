@@ -3,6 +3,9 @@ import os
 import numpy as np
 import pytest
 
+# No doctests in here, and notebooks/ has a module of this name as well.
+collect_ignore = ["conftest.py"]
+
 # Tests draw without a screen.
 os.environ.setdefault("MPLBACKEND", "agg")
 
