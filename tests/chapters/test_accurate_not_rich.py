@@ -12,6 +12,11 @@ from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.run import features
 
 C = 4
+READINGS = [
+    f"{name}_{split}"
+    for name in ("dlr", "dlr_centered_projection", "dlr_gram")
+    for split in ("train", "test")
+]
 
 
 def normal(*shape, seed=0):
@@ -143,13 +148,6 @@ def test_what_the_page_says_of_the_recorded_pair():
         assert 0.51 < min(readings.values()) < max(readings.values()) < 0.61
         assert 0.025 < 1 - run.metrics["accuracy_train"] < 0.035
     assert all(run.metrics["accuracy_test"] > 0.95 for run in rich + lazy)
-
-
-READINGS = [
-    f"{name}_{split}"
-    for name in ("dlr", "dlr_centered_projection", "dlr_gram")
-    for split in ("train", "test")
-]
 
 
 def test_what_the_page_says_of_the_seeds():
