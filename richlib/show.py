@@ -16,7 +16,8 @@ from richlib.frames import Frames as Frames
 # From the palette of Okabe and Ito (2008), told apart by the color-blind, in print and in gray.
 RICH, LAZY, INK = "#D55E00", "#0072B2", "#333333"
 COLORS = {"rich": RICH, "lazy": LAZY}
-OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666")  # what is neither, in turn
+GREEN, PURPLE, SKY, ORANGE, GRAY = "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#888888"
+OTHERS = (GREEN, PURPLE, SKY, ORANGE, GRAY)  # what is neither rich nor lazy, in turn
 
 STYLE = {
     "figure.dpi": 110,

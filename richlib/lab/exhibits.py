@@ -181,7 +181,7 @@ def reduced(experiment: str, variant: str, tier: str) -> Table:
         found.recipe(variant, "paper") if variant in found.at("paper") else found.paper
     )
     rows = [
-        {"": key.replace("_", " "), "paper": _said(paper[key]), tier: _said(value)}
+        {"": key.replace("_", " "), "paper": _said(key, paper[key]), tier: _said(key, value)}
         for key, value in ours.items()
         if value != paper[key]
     ]
@@ -203,10 +203,10 @@ def draw(experiment: str, tier: str, out: str | os.PathLike, *, folder=SHIPPED) 
     return files
 
 
-def _said(value) -> str:
+def _said(key: str, value) -> str:
     """A value of a recipe in words."""
     if value is None:
-        return "–"
+        return {"samples": "all", "decay_every": "never"}.get(key, "none")
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -60,9 +60,17 @@ def test_code_fits_beside_the_sidebars(page):
     )
 
 
+# What is part of a line cannot scroll: beyond the edge nobody sees it.
+CUT_OFF = """() => [...document.querySelectorAll(".bd-article mjx-container:not([display])")]
+  .filter((e) => e.getBoundingClientRect().right > innerWidth &&
+               !e.closest(".pst-scrollable-table-container, .output, div.math"))
+  .map((e) => e.textContent)"""
+
+
 def test_a_phone_does_not_scroll_sideways(page):
     page.set_viewport_size(PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert not page.evaluate(CUT_OFF)
     page.set_viewport_size(DESKTOP)
 
 

@@ -127,6 +127,8 @@ def test_what_a_tier_reduces_is_said():
     assert exhibits.reduced("encoded-labels", "full", "paper").rows[0][""] == "nothing"
     own = exhibits.reduced("weight-decay", "weak", "desk").rows  # another decay by the same name
     assert "weight decay" in [row[""] for row in own]
+    (row,) = (row for row in own if row[""] == "samples")
+    assert (row["paper"], row["desk"]) == ("all", "2,000")
 
 
 def test_one_command_draws_an_experiment_from_its_records(tmp_path, capsys):
