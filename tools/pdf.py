@@ -5,11 +5,13 @@ Usage: python tools/pdf.py, after `make book`. Writes _build/rich-and-lazy.pdf.
 
 import shutil
 import sys
+import zlib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
 from bs4 import BeautifulSoup
+from pypdf import PdfReader
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK, OUT = ROOT / "_build" / "html", ROOT / "_build" / "rich-and-lazy.pdf"
@@ -38,6 +40,11 @@ TOO_WIDE = """() => [...document.querySelectorAll("div.math, table, pre, img")]
   .map(node => `${node.closest("section.chapter").id}: ${node.textContent.slice(0, 60)}`)"""
 
 
+LONGEST_NAME = 127  # bytes that any reader of a PDF must take
+SET_NUMBERS = """numbers => document.querySelectorAll("nav a").forEach(
+  link => { link.dataset.page = numbers[decodeURIComponent(link.hash.slice(1))] })"""
+
+
 def pages():
     """[(part, names of its pages)] in the order of the table of contents."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
@@ -50,7 +57,10 @@ def pages():
 
 def anchor(page, fragment=""):
     """The anchor of a page, or of a place on it, in a document that holds all of them."""
-    return f"{page}--{fragment}" if fragment else page
+    name = f"{page}--{fragment}" if fragment else page
+    if len(name.encode()) < LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME // 2]}-{zlib.crc32(name.encode()):08x}"
 
 
 def article(name, known):
@@ -113,28 +123,28 @@ def document():
     return "\n".join([*texts, "</body></html>"])
 
 
-def main():
-    if not (ROOT / "_build" / ".finished").exists():
-        sys.exit("no built book: run `make book` first")
-    if not (chromium := shutil.which("chromium")):
-        sys.exit("no browser: `apt-get install chromium`")
-    from playwright.sync_api import sync_playwright
+def page_numbers(file):
+    """{anchor: number of its page, from 1} of a printed document."""
+    reader = PdfReader(file)
+    return {
+        name.removeprefix("/"): reader.get_destination_page_number(place) + 1
+        for name, place in reader.named_destinations.items()
+    }
 
-    source = OUT.with_suffix(".html")
-    source.write_text(document(), "utf-8")
-    arguments = ["--headless", "--no-sandbox", "--disable-gpu"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        page = browser.new_page()
-        page.set_default_timeout(600_000)
-        page.goto(source.as_uri())
-        page.evaluate("() => MathJax.startup.promise")
-        page.emulate_media(media="print")
-        page.set_viewport_size({"width": TEXT_WIDTH, "height": 1000})
-        if wide := page.evaluate(TOO_WIDE):
-            sys.exit("\n  ".join(["wider than the page, so it would be cut:", *wide]))
+
+def printed(source, out, browser):
+    """Print a document twice: which pages its contents name is known after the first time."""
+    page = browser.new_page()
+    page.set_default_timeout(600_000)
+    page.goto(source.as_uri())
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": TEXT_WIDTH, "height": 1000})
+    if wide := page.evaluate(TOO_WIDE):
+        sys.exit("\n  ".join(["wider than the page, so it would be cut:", *wide]))
+    for _ in range(2):
         page.pdf(
-            path=OUT.with_suffix(".partial"),
+            path=out,
             format="A4",
             margin={side: "18mm" for side in ("top", "right", "bottom", "left")},
             print_background=True,
@@ -144,8 +154,25 @@ def main():
             outline=True,
             tagged=True,
         )
+        page.evaluate(SET_NUMBERS, page_numbers(out))
+    page.close()
+
+
+def main():
+    if not (ROOT / "_build" / ".finished").exists():
+        sys.exit("no built book: run `make book` first")
+    if not (chromium := shutil.which("chromium")):
+        sys.exit("no browser: `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    source, partial = OUT.with_suffix(".html"), OUT.with_suffix(".partial")
+    source.write_text(document(), "utf-8")
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        printed(source, partial, browser)
         browser.close()
-    OUT.with_suffix(".partial").replace(OUT)
+    partial.replace(OUT)
     source.unlink()
     print(f"{OUT.relative_to(ROOT)}: {OUT.stat().st_size / 1e6:.1f} MB")
 
