@@ -43,6 +43,10 @@ STYLE = """
   .richlib-frames[data-live] { overflow-x: auto; }
   .richlib-frames[data-live] .frame { min-width: 40rem; }
   .richlib-frames[data-live] .controls { position: sticky; left: 0; }
+  .richlib-frames[data-live] .stack::after {  /* the edge behind which there is more */
+    content: ""; grid-area: 1 / 1; z-index: 1; position: sticky; right: 0; justify-self: end;
+    width: .8rem; background: linear-gradient(to left, rgb(128 128 128 / 45%), transparent);
+    pointer-events: none; }
 }"""
 
 # Wakes every player above it that is still asleep, so that any number can be on one page.

@@ -25,9 +25,10 @@ def kappa(eigenvalues, n, *, ridge: float = 0.0) -> float:
     """κ >= 0 with Σ_k ρ_k/(ρ_k + κ) + ridge/κ = n (Eq. 15): modes with ρ_k above it are learnt.
 
     eigenvalues: ρ_k of T, shape (p,), in any order, not negative. n: number of training samples,
-    positive. ridge: δ of (K + δI)⁻¹ with the kernel matrix K_ij = Φ(x_i)·Φ(x_j), so 2λ in Eq. 11;
-    0 gives the solution of minimum norm. Without a ridge κ = 0 for n at or above the number of
-    positive eigenvalues: everything the features express is learnt.
+    positive. ridge: δ of (K + δI)⁻¹ with the kernel matrix K_ij = Φ(x_i)·Φ(x_j), so 2λ in Eq. 11.
+
+    Without a ridge (minimum norm) κ = 0 for n at or above the number of positive eigenvalues:
+    everything the features express is learnt.
 
     In the units of the eigenvalues, to a relative error of about 1e-15 over any number of decades.
     Raises ValueError where the spectrum is zero, negative or not finite, or n is not positive.

@@ -141,7 +141,7 @@ def cka(X, Y) -> float:
     """Centered kernel alignment (Eq. 7) in [0, 1] of two sets of features or two operators.
 
     X and Y are feature matrices (n, p1) and (n, p2) on the same samples, compared by their linear
-    kernels, or `Operator`s. 1 where the centered operators are proportional, 0 where they are
+    kernels, or as `Operator`. 1 where the centered operators are proportional, 0 where they are
     orthogonal. Unchanged by rotation, isotropic scaling and shift of the features. Raises
     ValueError where one of them is constant over the samples.
 

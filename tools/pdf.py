@@ -15,7 +15,7 @@ from pypdf import PdfReader
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK, OUT = ROOT / "_build" / "html", ROOT / "_build" / "rich-and-lazy.pdf"
-SHORT_TABLE = 15  # rows: kept on one page
+SHORT_TABLE, SHORT_CODE = 15, 12  # rows, lines: kept on one page
 NOT_PRINTED = {"book/explorer"}  # it shows nothing until a reader chooses
 
 HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -78,6 +78,9 @@ def article(name, known):
             node["class"] = "exercise"
     for node in found.select("table"):
         if len(node.select("tr")) <= SHORT_TABLE:
+            node["class"] = [*node.get("class", []), "short"]
+    for node in found.select("pre"):
+        if len(node.get_text().splitlines()) <= SHORT_CODE:
             node["class"] = [*node.get("class", []), "short"]
     for node in found.select("details"):
         node["open"] = ""

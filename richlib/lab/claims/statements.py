@@ -85,7 +85,7 @@ STATED = [
         chapter="grokking",
     ),
     _table_3(
-        "D_LR is smallest at the best learning rate (0.05, 0.2, 0.005)",
+        "D_LR is smallest at rate 0.05, larger at 0.2 and largest at 0.005 (0.05, 0.2, 0.005)",
         "learning-rate",
         rising("dlr_train", "middle", "high", "low"),
         (0.025, 0.039, 0.053),
