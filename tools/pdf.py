@@ -145,19 +145,20 @@ def printed(source, out, browser):
     page.set_viewport_size({"width": TEXT_WIDTH, "height": 1000})
     if wide := page.evaluate(TOO_WIDE):
         sys.exit("\n  ".join(["wider than the page, so it would be cut:", *wide]))
-    for _ in range(2):
-        page.pdf(
-            path=out,
-            format="A4",
-            margin={side: "18mm" for side in ("top", "right", "bottom", "left")},
-            print_background=True,
-            display_header_footer=True,
-            header_template="<span></span>",
-            footer_template=FOOTER,
-            outline=True,
-            tagged=True,
-        )
-        page.evaluate(SET_NUMBERS, page_numbers(out))
+    options = {
+        "path": out,
+        "format": "A4",
+        "margin": {side: "18mm" for side in ("top", "right", "bottom", "left")},
+        "print_background": True,
+        "display_header_footer": True,
+        "header_template": "<span></span>",
+        "footer_template": FOOTER,
+        "outline": True,
+        "tagged": True,
+    }
+    page.pdf(**options)
+    page.evaluate(SET_NUMBERS, page_numbers(out))
+    page.pdf(**options)
     page.close()
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -134,19 +135,22 @@ def test_what_the_page_says_of_the_recorded_pair():
         assert max(dlr) - min(dlr) < 0.04 and max(dlr) < 0.25 * run.curves["dlr_train"][0]
         assert run.curves["loss_train"][-1] < run.curves["loss_train"][5] / 5
         λ = run.spectra["eigenvalues"]
-        assert λ[10] < 0.1 * λ[9] and run.spectra["utilization"][9] > 0.94
-        assert all(1.8 < run.metrics[name] / 0.043 < 4 for name in READINGS)
+        assert λ[10] < 0.1 * λ[9]
+    assert np.mean([run.spectra["utilization"][9] for run in rich]) > 0.95
+    ratios = [records.summary(rich, name)[0] / 0.043 for name in READINGS]
+    assert 2 < min(ratios) < max(ratios) < 3.5
     for run in lazy:
         dlr, tested = (run.curves[name][1:] for name in ("dlr_train", "accuracy_test"))
         ten = run.curves["epoch"].index(10) - 1
-        assert dlr[0] == min(dlr) and dlr[0] < 0.51 < dlr[ten + 1]  # epoch 15
+        assert dlr[0] == min(dlr) and dlr[0] < 0.51
         for values in (dlr, tested):
             assert values[ten] - values[0] > 0.7 * (values[-1] - values[0]) > 0
-        spread = run.spectra["utilization"]
-        assert spread[9] < 0.5 and spread[99] < 0.92
+        assert run.spectra["utilization"][9] < 0.5
         readings = {name: run.metrics[name] for name in READINGS}
         assert min(readings, key=readings.get) == "dlr_gram_test"
         assert 0.025 < 1 - run.metrics["accuracy_train"] < 0.035
+    assert np.mean([run.spectra["utilization"][99] for run in lazy]) < 0.9
+    assert np.mean([run.curves["dlr_train"][ten + 1] for run in lazy]) > 0.51
     means = [records.summary(lazy, name)[0] for name in READINGS]
     assert 0.51 < min(means) < max(means) < 0.61
     assert all(run.metrics["accuracy_test"] > 0.95 for run in rich + lazy)

@@ -154,3 +154,14 @@ def test_what_the_page_says_of_the_recorded_losses():
         ρ, quality = record.spectra["eigenvalues"], np.diff(record.spectra["quality"])
         assert quality[: C - 1].argmax() == C - 2  # the constant is worth most
         assert ρ[1] / ρ[C - 1] > 10 > 3 > ρ[1] / ρ[C - 2]
+
+
+def test_what_the_page_says_of_the_unevenness_by_epoch():
+    def uneven(variant, epoch):
+        spectra = [r.spectra[f"epoch{epoch}/eigenvalues"] for r in found[variant]]
+        return [ρ[1] / ρ[C - 1] for ρ in spectra]
+
+    found = {name: records.load("cross-entropy", name, "desk") for name in ("cross-entropy", "mse")}
+    for epoch in (1, 2, 3, 5, 10, 20):
+        assert min(uneven("cross-entropy", epoch)) > max(uneven("mse", epoch))
+    assert min(uneven("mse", 1)) > 30 > max(uneven("mse", 5))

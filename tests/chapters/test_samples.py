@@ -144,5 +144,18 @@ def test_what_the_page_says_of_the_linear_line_and_the_network():
     slopes = [exponent(100, wrong[0], 1000, wrong[2]), exponent(1000, wrong[2], 10_000, wrong[4])]
     assert slopes[0] == pytest.approx(slopes[1], rel=0.2) and max(slopes) < 0.1
     assert max(m["dlr_test"] for m in network) < 0.2 and min(m["dlr_test"] for m in line) > 0.6
+    for split in ("train", "test"):
+        for reading in ("dlr", "dlr_centered_projection", "dlr_gram"):
+            few, more = (
+                records.summary(records.load("samples", n, "desk"), f"{reading}_{split}")[0]
+                for n in ("n-100", "n-300")
+            )
+            assert few < more
+    means = [
+        [records.summary(records.load("samples", f"n-{n}", "desk"), name)[0] for n in sizes]
+        for name in ("dlr_train", "dlr_test")
+    ]
+    assert [value > 0.1 for value in means[0]] == [n == 300 for n in sizes]
+    assert means[1][1:] == sorted(means[1][1:], reverse=True)
     tested = [metrics["dlr_test"] for metrics in network]
     assert tested == sorted(tested, reverse=True)
