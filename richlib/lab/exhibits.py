@@ -23,8 +23,10 @@ Runs = Mapping[str, Sequence[Record]]
 
 EXPLORER = "../../book/explorer.html"  # from the page of a chapter
 
-# Of the palette of Okabe and Ito; gray where there is nothing to see yet.
-VERDICT_COLORS = dict(zip(VERDICTS, ("#009E73", "#E69F00", "#CC79A7", "#BBBBBB"), strict=True))
+# Of the palette of Okabe and Ito; gray where nothing is decided yet.
+VERDICT_COLORS = dict(
+    zip(VERDICTS, ("#009E73", "#E69F00", "#CC79A7", "#999999", "#D0D0D0"), strict=True)
+)
 
 
 def live(

@@ -81,7 +81,13 @@ def test_a_number_without_a_spread_is_compared_by_its_size(write):
 
 
 def test_numbers_are_compared_at_the_paper_tier_only(write):
-    assert claim.verdict(write(1.0, tier="desk")) == "not yet run"
+    folder = write(1.0, 1.0, tier="desk")
+    write(7.0, tier="pocket")
+    assert claim.verdict(folder) == "smaller run only" and not claim.evidence(folder)
+    row = claim.row(folder)
+    assert (row["here"], row["tier"], row["seeds"]) == ("1 ± 0", "desk", "2")
+    write(5.0)
+    assert claim.row(folder)["here"] == "5" and claim.verdict(folder) == "not reproduced"
 
 
 def test_a_run_that_diverged_has_no_figures(write):
@@ -350,7 +356,7 @@ def test_decay_is_the_exponent_of_a_power_law():
 @pytest.mark.parametrize("c", NUMBERS, ids=said)
 def test_every_number_names_a_recipe_and_a_metric_of_its_records(c):
     EXPERIMENTS[c.experiment].recipe(c.variant, c.tier)
-    for record in c.evidence():
+    for record in c.shown()[1]:
         assert record.status != "finished" or not math.isnan(c._values([record])[0])
 
 

@@ -7,6 +7,8 @@ A number is compared at the paper tier only. With m ± s over our seeds and M ±
   do not move what the paper leaves unsaid (width, initialization), and those move the figures.
 - partly: within 25% of M.
 - not reproduced: otherwise.
+- smaller run only: there are records of a lower tier. Their mean is shown, and not compared: orders
+  are what a smaller run can decide.
 - not yet run: there is no record.
 
 A direction says that quantities rise in a given order. It is decided at the highest tier at which
@@ -34,7 +36,7 @@ from richlib.lab import records
 from richlib.lab.recipe import TIERS
 from richlib.lab.records import SHIPPED, Record
 
-VERDICTS = ("reproduced", "partly", "not reproduced", "not yet run")
+VERDICTS = ("reproduced", "partly", "not reproduced", "smaller run only", "not yet run")
 
 # The chapters, as _toc.yml has them.
 PAGES = (
@@ -99,10 +101,17 @@ class Claim(Anchored):
         """The records that decide it; empty where it was not run yet."""
         return _found(self.experiment, self.variant, self.tier, folder)
 
+    def shown(self, folder: Path = SHIPPED) -> tuple[str, list[Record]]:
+        """The highest tier with records, and those: of a lower one, they decide nothing."""
+        for tier in reversed(TIERS[: TIERS.index(self.tier) + 1]):
+            if found := _found(self.experiment, self.variant, tier, folder):
+                return tier, found
+        return "–", []
+
     def verdict(self, folder: Path = SHIPPED) -> str:
-        """By the rule above: "reproduced", "partly", "not reproduced" or "not yet run"."""
+        """One of VERDICTS, by the rule above."""
         if not (found := self.evidence(folder)):
-            return "not yet run"
+            return "smaller run only" if self.shown(folder)[1] else "not yet run"
         mean, std = _mean_and_std(self._values(found))
         distance = abs(mean - self.value)
         spread = math.hypot(*(0.0 if math.isnan(s) else s for s in (std, self.std)))
@@ -112,12 +121,12 @@ class Claim(Anchored):
 
     def row(self, folder: Path = SHIPPED) -> dict[str, str]:
         """One line of a table: the statement, the paper's figure, ours, the verdict."""
-        found = self.evidence(folder)
+        tier, found = self.shown(folder)
         return {
             self.source: self.statement,
             "paper": _shown(self.value, self.std, self.percent),
             "here": _shown(*_mean_and_std(self._values(found)), self.percent) if found else "–",
-            "tier": self.tier if found else "–",
+            "tier": tier,
             "seeds": str(len(found)) if found else "–",
             "verdict": self.verdict(folder),
         }
@@ -184,7 +193,7 @@ class Direction(Anchored):
         return "–", []
 
     def verdict(self, folder: Path = SHIPPED) -> str:
-        """By the rule above: "reproduced", "partly", "not reproduced" or "not yet run"."""
+        """By the rule above: any of VERDICTS but "smaller run only"."""
         _, seeds = self.evidence(folder)
         if not seeds:
             return "not yet run"
