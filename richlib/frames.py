@@ -44,8 +44,8 @@ STYLE = """
   .richlib-frames[data-live] .frame { min-width: 40rem; }
   .richlib-frames[data-live] .controls { position: sticky; left: 0; }
   .richlib-frames[data-live] .stack::after {  /* the edge behind which there is more */
-    content: ""; grid-area: 1 / 1; z-index: 1; position: sticky; right: 0; justify-self: end;
-    width: .8rem; background: linear-gradient(to left, rgb(128 128 128 / 45%), transparent);
+    content: ""; grid-area: 1 / 1; z-index: 1; position: sticky; right: -.5rem; justify-self: end;
+    margin-right: -.5rem; width: .8rem; background: linear-gradient(to left, rgb(128 128 128 / 45%), transparent);
     pointer-events: none; }
 }"""
 

@@ -28,6 +28,13 @@ VERDICT_COLORS = dict(
     zip(VERDICTS, ("#009E73", "#E69F00", "#CC79A7", "#999999", "#D0D0D0"), strict=True)
 )
 
+# The estimators by what they compare the features with, and by the names the library has.
+READINGS = {
+    "projection": "projection (Definition 1)",
+    "centered-projection": "centered-projection (outputs centered first)",
+    "gram": "gram (the outputs' own kernel)",
+}
+
 
 def live(
     experiment: str, labels: Mapping[str, str], *, tier: str = "pocket", seed: int = 0
@@ -122,7 +129,7 @@ def estimators(runs: Runs, paper: Mapping[str, str] | None = None) -> Table:
     for estimator in ESTIMATORS:
         key = estimator_metric(estimator)
         for split in ("train", "test"):
-            row = {"estimator": estimator, "samples": split}
+            row = {"estimator": READINGS[estimator], "samples": split}
             for label, seeds in runs.items():
                 row[label] = records.plus_minus(*records.summary(seeds, f"{key}_{split}"))
             rows.append(row)

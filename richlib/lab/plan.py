@@ -50,8 +50,8 @@ class Plan:
         return {
             "run": self.name,
             "tier": self.tier,
-            "parameters": f"{self.parameters / 1e6:.2f} M",
-            "steps": f"{self.steps:,}",
+            "parameters": f"{self.parameters / 1e6:.2f} M" if self.parameters else "none",
+            "steps": f"{self.steps:,}" if self.steps else "none",
             "training TFLOP": _number(self.flops / 1e12),
             "memory": f"{_number(self.memory / 2**20)} MiB",
         } | {device: _time(minutes) for device, minutes in self.minutes.items()}

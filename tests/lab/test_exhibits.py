@@ -10,6 +10,7 @@ from richlib.lab import exhibits, records
 from richlib.lab.__main__ import main
 from richlib.lab.claims import CLAIMS, TABLE_5, VERDICTS, Elsewhere
 from richlib.lab.experiments import EXPERIMENTS
+from richlib.richness import ESTIMATORS
 
 LABELS = {"rich": "full", "lazy": "last-layer"}
 
@@ -43,8 +44,9 @@ def test_all_estimators_on_both_splits(runs):
     shown = {(row["estimator"], row["samples"]): row["lazy"] for row in rows[1:]}
     key = "dlr_centered_projection_test"
     expected = records.plus_minus(*records.summary(runs["lazy"], key))
-    assert shown["centered-projection", "test"] == expected
+    assert shown[exhibits.READINGS["centered-projection"], "test"] == expected
     assert len(set(shown.values())) == 6
+    assert list(exhibits.READINGS) == list(ESTIMATORS)
 
 
 def test_diverged_runs_are_named_and_have_nothing_to_show(runs, tmp_path, capsys):
