@@ -286,6 +286,7 @@ def _cell(value) -> str:
 
 
 def _typeset(text: str) -> str:
-    """HTML of a text in which symbols such as D_LR or ρ_{C+1} have their index below the line."""
-    symbol = r"(?<!\w)([A-ZΣρ])_(?:\{([^}]*)\}|(\w+))"
-    return re.sub(symbol, r"<i>\1</i><sub>\2\3</sub>", escape(text))
+    """HTML of a text in which D_LR or ρ_{C+1} have their index below the line, s^2 above it."""
+    below = r"(?<!\w)([A-ZΣρ](?=_)|e(?=_[\d{]))_(?:\{([^}]*)\}|(\w+))"
+    text = re.sub(below, r"<i>\1</i><sub>\2\3</sub>", escape(text))
+    return re.sub(r"(?<!\w)([a-z])\^(\d+)", r"<i>\1</i><sup>\2</sup>", text)

@@ -124,6 +124,9 @@ def test_symbols_in_tables_have_their_index_below_the_line():
     assert "Tr <i>Σ</i><sub>W</sub>, <i>S</i><sub>init</sub>, " in html
     assert "<i>ρ</i><sub>C+1</sub>/<i>ρ</i><sub>C</sub>, no_symbol" in html
     assert "D_LR, test" in repr(table)
+    html = show.Table([{"in e_1, ratio s^2": "file_1, one_e_2, 2^3"}])._repr_html_()
+    assert "in <i>e</i><sub>1</sub>, ratio <i>s</i><sup>2</sup>" in html
+    assert "file_1, one_e_2, 2^3" in html
 
 
 def test_links_in_tables_lead_there_and_are_text_in_a_terminal():
