@@ -45,8 +45,8 @@ STYLE = """
   .richlib-frames[data-live] .controls { position: sticky; left: 0; }
   .richlib-frames[data-live] .stack::after {  /* the edge behind which there is more */
     content: ""; grid-area: 1 / 1; z-index: 1; position: sticky; right: -.5rem; justify-self: end;
-    margin-right: -.5rem; width: .8rem; background: linear-gradient(to left, rgb(128 128 128 / 45%), transparent);
-    pointer-events: none; }
+    margin-right: -.5rem; width: .8rem; pointer-events: none;
+    background: linear-gradient(to left, rgb(128 128 128 / 45%), transparent); }
 }"""
 
 # Wakes every player above it that is still asleep, so that any number can be on one page.

@@ -16,9 +16,7 @@ _table_2 = partial(
     Direction, "Section 4.1: Table 2", experiment="target-downscaling", chapter="earlier_measures"
 )
 _table_3 = partial(Direction, "Section 4.2: Table 3")
-_table_4 = partial(
-    Direction, "Appendix F: Table 4", experiment="low-rank", chapter="architecture"
-)
+_table_4 = partial(Direction, "Appendix F: Table 4", experiment="low-rank", chapter="architecture")
 
 
 def _after_decay(metric: str) -> tuple[Term, Term]:
