@@ -529,7 +529,7 @@ def test_training_and_test_samples_differ():
 
 
 def test_figures_of_our_records():
-    """What entries 3, 6 and 42 quote of records is what the records say."""
+    """What entries 1, 3, 6, 42 and 45 quote of records is what the records say."""
     page = PAGE.read_text("utf-8")
     three = records.load("target-downscaling", "alpha-0.2", "paper")
     first = records.load("untrained-networks", "1024-lecun-normal", "paper")
@@ -540,11 +540,19 @@ def test_figures_of_our_records():
         found = records.load("target-downscaling", f"alpha-{alpha}", "paper")
         for metric in ("s_init_train", "s_init_neurons_train"):
             assert records.plus_minus(*records.summary(found, metric)) in page
-    for (record,), (dlr, trace) in ((first, (0.73, 3.67)), (second, (0.61, 13.99))):
-        assert record.metrics["dlr_train"] == pytest.approx(dlr, abs=0.005)
-        assert record.metrics["trace_within_train"] == pytest.approx(trace, abs=0.005)
-        assert f"{dlr} and {trace}" in page
-    assert second[0].metrics["nc1_ridge_train"] == pytest.approx(110250, abs=1)
+    assert first[0].metrics["trace_within_train"] == pytest.approx(3.67, abs=0.005)
+    before = records.load("weight-decay-alone", "decay", "paper")
+    for metric in ("trace_within_train", "nc1_ridge_train", "dlr_train"):
+        assert records.plus_minus(*records.summary(before, f"{metric}_at_init")) in page
+    whole = records.load("encoded-labels", "full", "paper")
+    values = [record.curves["dlr_train"][0] for record in whole]
+    assert records.plus_minus(np.mean(values), np.std(values, ddof=1)) in page
+    readings = ("dlr_train", 0.61), ("dlr_centered_projection_train", 0.55), ("dlr_gram_train", 0.47)
+    for metric, value in readings:
+        assert second[0].metrics[metric] == pytest.approx(value, abs=0.005) and str(value) in page
+    for n, share in ((10_000, 69), (50_000, 81)):
+        run = records.load("samples", f"n-{n}", "desk")[0]
+        assert 100 * run.metrics["accuracy_test"] == pytest.approx(share, abs=0.5)
 
 
 # The page

@@ -41,7 +41,7 @@ def content(record):
         "data": f"{record.data['name']}, {record.data['source']}"
         + (", a copy" if record.data["copy"] else ""),
         "device": record.device,
-        "commit": record.commit,
+        "commit": (record.commit or "none")[:8],
     }
 
 

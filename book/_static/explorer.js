@@ -143,9 +143,9 @@ const explorer = { records: {} };
       make("td", {}, row, String(seed));
       for (const metric of Object.keys(METRICS)) make("td", {}, row, number(run.metrics[metric]));
     }
-    const first = chosen()[0].run;
+    const each = (key) => [...new Set(chosen().map(({ run }) => run[key]))].join("; ");
     root.querySelector(".source").textContent =
-      `Data: ${first.data}. Device: ${first.device}. Commit: ${(first.commit ?? "–").slice(0, 8)}.`;
+      `Data: ${each("data")}. Device: ${each("device")}. Commit: ${each("commit")}.`;
   };
 
   const csv = () => {
