@@ -42,8 +42,8 @@ def dlr(features, outputs, *, estimator: str = "projection", rtol: float = 1e-6)
 
     T is the feature kernel operator of `features` (n, p), the post-activations of the penultimate
     layer; T_MP is the smallest operator that could express `outputs` (n, C), the network's outputs
-    on the same samples. Only D_LR's dependence on the samples is statistical: given them, the
-    value is exact up to float64 rounding, whatever the floating dtype of the input.
+    on the same samples. For given samples the value is exact up to float64 rounding, whatever
+    the floating dtype of the input; other samples give another.
 
     estimator: what the features are compared with.
         "projection"           the orthogonal projection onto the span of the outputs, centered

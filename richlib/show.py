@@ -58,8 +58,9 @@ def three_panels(models: Mapping[str, Sequence], C: int) -> Figure:
 
     models: a label ("rich", "lazy", ...) to the spectra of its seeds, each a dict of the lists
     "quality", "utilization" and "eigenvalues" as a record has it. The line is the mean over the
-    seeds, the band one standard deviation. C: number of classes, drawn as a dotted line. The first
-    eigenfunction, often the constant, is left out: curves begin at k = 2.
+    seeds, the band one standard deviation. C: number of classes, drawn as a dotted line.
+
+    The first eigenfunction, often the constant, is left out: curves begin at k = 2.
     """
     panels = (
         ("quality", r"(i) quality $\Pi^*(k)$"),
@@ -90,7 +91,8 @@ def _legend_above(figure: Figure, ax) -> None:
     handles, labels = ax.get_legend_handles_labels()
     fitting = int(12.5 * figure.get_figwidth()) // (max(map(len, labels)) + 6)
     columns = max(1, min(len(labels), fitting))
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    # At the left, where a phone shows it before one scrolls.
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns)
     figure.set_figheight(2.8 + 0.2 * -(-len(labels) // columns))
 
 
@@ -184,21 +186,27 @@ def surprise(train, test, full: Sequence, last: Sequence) -> Figure:
     over the seeds.
     """
     with _style(**{"axes.grid": False}):
-        figure = plt.figure(figsize=(8, 3))
-        grid = figure.add_gridspec(1, 3, width_ratios=(1, 1, 2.4))
-        for column, (split, kind) in enumerate(((train, "training"), (test, "test"))):
-            ax = figure.add_subplot(grid[column])
+        figure = plt.figure(figsize=(5.4, 3.9))  # narrow: on a phone its letters are read, too
+        grid = figure.add_gridspec(2, 2, width_ratios=(1, 2.4))
+        for row, (split, kind) in enumerate(((train, "training"), (test, "test"))):
+            ax = figure.add_subplot(grid[row, 0])
             side = int(split.inputs.shape[1] ** 0.5)
             ax.imshow(split.inputs[0].reshape(side, side).numpy(), cmap="gray_r")
             ax.spines[:].set_visible(True)
             code, digit = int(split.inputs[0, :10].argmax()), int(split.labels[0])
             ax.set(title=f"{kind} picture", xlabel=f"a {digit}, coded {code}", xticks=[], yticks=[])
-        ax = figure.add_subplot(grid[2])
+        ax = figure.add_subplot(grid[:, 1])
         for offset, (label, records) in ((-0.2, ("rich", full)), (0.2, ("lazy", last))):
             _accuracy_bars(ax, offset, label, records)
         ax.set(xticks=[0, 1], xticklabels=["training pictures", "test pictures"], ylim=(0, 105))
         ax.set_ylabel("accuracy, %")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.24), ncols=2)
+        ax.legend(
+            title="$D_{LR}$ on training pictures",
+            loc="lower center",
+            bbox_to_anchor=(0.45, 1),
+            ncols=2,
+            fontsize=10,
+        )
     plt.close(figure)
     return figure
 
@@ -214,7 +222,7 @@ def _accuracy_bars(ax, offset: float, label: str, records: Sequence) -> None:
         width=0.38,
         yerr=spread,
         color=COLORS[label],
-        label=rf"{label}: $D_{{LR}}$ = {dlr:.2f}",
+        label=f"{label}: {dlr:.2f}",
     )
     ax.bar_label(bars, fmt="%.0f", padding=2)
 
@@ -267,7 +275,7 @@ class Table:
         head = "".join(f"<th>{_typeset(name)}</th>" for name in self.rows[0])
         ids = [f' id="{escape(anchor)}"' for anchor in self.anchors] or [""] * len(self.rows)
         body = "".join(
-            f"<tr{id}>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
+            f"<tr{id}>" + "".join(map(_cell, row.values())) + "</tr>"
             for id, row in zip(ids, self.rows, strict=True)
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -281,12 +289,24 @@ class Table:
         )
 
 
+WIDE = 26  # characters
+HAT = (
+    r'<span style="position: relative">\1<span style="position: absolute; left: 0; right: 0; '
+    r'top: -0.55em; text-align: center">ˆ</span></span>'
+)
+
+
 def _cell(value) -> str:
-    return value._repr_html_() if isinstance(value, Link | Dot) else _typeset(str(value))
+    """A cell; "wide" if it has so much text that the page should break it into lines."""
+    html = value._repr_html_() if isinstance(value, Link | Dot) else _typeset(str(value))
+    return f'<td class="wide">{html}</td>' if len(str(value)) > WIDE else f"<td>{html}</td>"
 
 
 def _typeset(text: str) -> str:
-    """HTML of a text in which D_LR or ρ_{C+1} have their index below the line, s^2 above it."""
+    """HTML of a text in which D_LR or ρ_{C+1} have their index below the line, s^2 above it, and
+    Π̂ its hat over the middle, where few fonts put it.
+    """
     below = r"(?<!\w)([A-ZΣρ](?=_)|e(?=_[\d{]))_(?:\{([^}]*)\}|(\w+))"
     text = re.sub(below, r"<i>\1</i><sub>\2\3</sub>", escape(text))
-    return re.sub(r"(?<!\w)([a-z])\^(\d+)", r"<i>\1</i><sup>\2</sup>", text)
+    text = re.sub(r"(?<!\w)([a-z])\^(\d+)", r"<i>\1</i><sup>\2</sup>", text)
+    return re.sub(r"(\w)\u0302", HAT, text)

@@ -96,9 +96,10 @@ class Eigenfunctions:
         return self._cumulative_power(features, outputs)
 
     def cumulative_power(self, cross: Tensor) -> Tensor:
-        """Σ_{j≤k} ‖P e_j‖² / rank on the very samples of the fit, where e_j are orthonormal.
+        """Σ_{j≤k} ‖P e_j‖² / rank, shape (k,), on the very samples of the fit, where e_j are
+        orthonormal.
 
-        cross: E[bΦᵀ] (rank, p) of functions b that are orthonormal on these samples. Shape (k,).
+        cross: E[bΦᵀ] (rank, p) of functions b that are orthonormal on these samples.
         """
         overlaps = cross @ (self.directions / self.eigenvalues.sqrt())  # (rank, k)
         return (overlaps.square().sum(dim=0).cumsum(0) / len(cross)).clamp(max=1.0).cpu()

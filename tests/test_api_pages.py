@@ -36,6 +36,12 @@ def test_all_of_collapse_is_on_the_page():
         (["Π*(k) of |x|."], [r"Π\*(k) of \|x\|."]),
         (["See:", ">>> 2 * 3", "6"], ["See:", "", ">>> 2 * 3", "6"]),
         (["Note that: no, this is prose."], ["Note that: no, this is prose."]),
+        (["NC3: how far."], ["NC3: how far."]),
+        (["x: one of", '    "a"   first', "          of two.", '    "bc"  last.', "y: more.", "End."],
+         ["* **x**: one of", "", '  * "a": first', "    of two.", '  * "bc": last.',
+          "* **y**: more.", "", "End."]),
+        (["D_LR, not `D_LR` or xD_LR."],
+         [r"\ :math:`D_{LR}`\ , not ``D_LR`` or xD_LR."]),
     ],
 )  # fmt: skip
 def test_docstrings_become_lists_and_code(docstring, page):

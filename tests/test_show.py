@@ -127,6 +127,13 @@ def test_symbols_in_tables_have_their_index_below_the_line():
     html = show.Table([{"in e_1, ratio s^2": "file_1, one_e_2, 2^3"}])._repr_html_()
     assert "in <i>e</i><sub>1</sub>, ratio <i>s</i><sup>2</sup>" in html
     assert "file_1, one_e_2, 2^3" in html
+    html = show.Table([{"Π̂(C)": "Q̂"}])._repr_html_()
+    assert ">Π<span" in html and ">Q<span" in html and "\u0302" not in html
+
+
+def test_long_cells_of_tables_may_break():
+    html = show.Table([{"a": "0.024, 0.0348, 0.0374, 0.056", "b": "0.024, 0.0348"}])._repr_html_()
+    assert '<td class="wide">0.024, 0.0348, 0.0374, 0.056</td><td>0.024, 0.0348</td>' in html
 
 
 def test_links_in_tables_lead_there_and_are_text_in_a_terminal():

@@ -155,14 +155,16 @@ def scoreboard(claims: Sequence, *, folder: str | os.PathLike = SHIPPED) -> Tabl
     rows = []
     for claim in claims:
         row = line(claim, folder=folder)
-        statement = Link(row.pop(claim.source), page(claim.chapter))
-        first = {claim.source: statement, "verdict": row.pop("verdict")}
-        tier, seeds = row.pop("tier"), row.pop("seeds")
-        runs = claim.runs  # to be run
-        if tier != "–":
+        tier, seeds = row["tier"], row["seeds"]
+        if tier == "–":
+            runs = claim.to_run(folder)
+        else:
             address = f"{EXPLORER}#experiment={claim.experiment}&tier={tier}"
             runs = Link(f"{tier}, {seeds} seed{'s' if seeds != '1' else ''}", address)
-        rows.append(first | row | {"runs": runs})
+        statement = Link(row[claim.source], page(claim.chapter))
+        # On a phone only the first three are seen without scrolling.
+        first = {key: row[key] for key in ("verdict", "here", "paper")}
+        rows.append({claim.source: statement} | first | {"runs": runs})
     return Table(rows, anchors=[claim.anchor for claim in claims])
 
 
@@ -175,9 +177,10 @@ def verdicts(chapter: str, *, folder: str | os.PathLike = SHIPPED) -> Table:
     rows = []
     for claim in of:
         row = line(claim, folder=folder)
-        place, verdict = claim.source, row.pop("verdict")
-        of_the_paper = Link(f"{place}: {row.pop(place)}", f"scoreboard.html#{claim.anchor}")
-        rows.append({"of the paper": of_the_paper, "verdict": verdict} | row)
+        statement = f"{claim.source}: {row[claim.source]}"
+        of_the_paper = Link(statement, f"scoreboard.html#{claim.anchor}")
+        others = {key: row[key] for key in ("verdict", "here", "paper", "tier", "seeds")}
+        rows.append({"of the paper": of_the_paper} | others)
     return Table(rows)
 
 

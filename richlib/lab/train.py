@@ -45,11 +45,11 @@ def train(
     learning_rate: of the epochs 1, 2, ...; by default the optimizer's own.
     augment: of a batch of inputs, with a generator to draw from.
     numerics: see `richlib.lab.step`.
-    checkpoint: where a killed run goes on from, written at the end of epochs and every minute;
-    `identity` names the run that it belongs to. All that is random depends on (seed, epoch, step)
-    alone, so a run that was resumed continues exactly as if it had not stopped.
+    checkpoint: where a killed run goes on from, written at the end of epochs and every minute.
+    identity: of the run that a checkpoint belongs to.
 
-    Training ends early where the loss or the outputs are no longer finite; the curves then hold
+    All that is random depends on (seed, epoch, step) alone, so a run that was resumed continues
+    exactly as if it had not stopped. Training ends early where the loss or the outputs are no longer finite; the curves then hold
     "diverged", the epoch of that. Processes that torchrun started share the work; the first one
     writes.
     """

@@ -556,9 +556,13 @@ def test_what_chapters_decide_is_tested_there():
         assert c.row()["verdict"] == "tested in its chapter"
 
 
-def test_runs_are_named_as_the_command_line_does():
-    assert (claim.runs, order.runs) == ("an-experiment/a-variant", "an-experiment")
-    assert dataclasses.replace(order, terms=order.terms[:1]).runs == "an-experiment/a"
+def test_what_is_to_run_is_named_as_the_command_line_does(write, tmp_path):
+    assert claim.to_run(tmp_path) == "an-experiment/a-variant"
+    assert order.to_run(tmp_path) == "an-experiment/a, an-experiment/b"
+    write(1.0, variant="a", tier="desk")
+    assert order.to_run(tmp_path) == "an-experiment/b"
+    write(None, 1.0, variant="b", tier="desk")  # no seed in common
+    assert order.to_run(tmp_path) == "an-experiment/a, an-experiment/b"
 
 
 def test_the_report_prints_every_claim(tmp_path, capsys):

@@ -101,11 +101,11 @@ FIGURES: list[Direction | Elsewhere] = [
     _2("(b) so does the test loss (below, beyond)", terms=_steeper("loss_test")),
     _2("(c) so does D_LR (below, beyond)", terms=_steeper("dlr_train")),
     _2(
-        "(c) D_LR falls with every increase of n (10,000 to 100)",
+        "(c) D_LR falls with every increase of n (10,000, 3,000, 1,000, 300, 100)",
         terms=rising("dlr_train", *_SAMPLES),
     ),
     _2(
-        "(c) and on to all pictures (50,000 to 10,000)",
+        "(c) and on to all pictures (50,000, 30,000, 10,000)",
         terms=rising("dlr_train", "n-50000", "n-30000", "n-10000"),
     ),
     _3("(ii) with batch normalization only C are used: Π̂(C) above 0.95", terms=_only_C("with")),
@@ -290,6 +290,7 @@ FIGURES: list[Direction | Elsewhere] = [
     _21(
         "and test accuracy is lower (layerwise, full)",
         terms=rising("accuracy_test", "layerwise", "full"),
+        percent=True,
     ),
     _computed(23, "the error of the Nyström method, by the decay of the eigenvalues", "nystrom"),
     _computed(24, "how errors of eigenfunctions add up", "nystrom"),

@@ -92,9 +92,8 @@ class Claim(Anchored):
     tier: str = "paper"
     chapter: str = ""
 
-    @property
-    def runs(self) -> str:
-        """What decides it, as the command line names it."""
+    def to_run(self, folder: Path = SHIPPED) -> str:
+        """What would decide it and has no record, as the command line names it."""
         return f"{self.experiment}/{self.variant}"
 
     def evidence(self, folder: Path = SHIPPED) -> list[Record]:
@@ -173,11 +172,16 @@ class Direction(Anchored):
         terms = [term for term in self.terms if isinstance(term, Term)]
         return list(dict.fromkeys(variant for term in terms for variant in term.variants))
 
-    @property
-    def runs(self) -> str:
-        """What decides it, as the command line names it."""
-        several = len(self.variants) > 1
-        return self.experiment if several else f"{self.experiment}/{self.variants[0]}"
+    def to_run(self, folder: Path = SHIPPED) -> str:
+        """What would decide it and has no record at any tier, as the command line names it; all
+        that it speaks of, where the records have no tier or seed in common.
+        """
+        without = [
+            variant
+            for variant in self.variants
+            if not any(_found(self.experiment, variant, tier, folder) for tier in TIERS)
+        ]
+        return ", ".join(f"{self.experiment}/{variant}" for variant in without or self.variants)
 
     def evidence(self, folder: Path = SHIPPED) -> tuple[str, list[dict[str, Record]]]:
         """The highest tier at which every variant was run, and there, for each seed that all of
@@ -240,7 +244,6 @@ class Elsewhere(Anchored):
     statement: str
     chapter: str
     test: str
-    runs: str = "–"
 
     def verdict(self, folder: Path = SHIPPED) -> str:
         """None by the rule: the tests decide, each time that they run."""
