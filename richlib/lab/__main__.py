@@ -8,7 +8,7 @@ from richlib.lab.checkpoints import CheckpointError
 from richlib.lab.claims import CLAIMS
 from richlib.lab.data import DataError
 from richlib.lab.experiments import EXPERIMENTS, TIERS
-from richlib.lab.plan import costing_the_same, plan
+from richlib.lab.plan import costing_the_same, plan, recorded
 from richlib.lab.records import SHIPPED, Record, RecordError
 from richlib.lab.run import run
 from richlib.lab.step import PRECISIONS, Numerics
@@ -85,7 +85,9 @@ def _plan(args) -> None:
             names = [name for name in names if tier in _tiers(name)]
         for alike in costing_the_same(expand(names, tier), tier):
             row = plan(alike[0], tier, measured_steps=args.steps).row()
-            row["run"] = ("<br>" if args.markdown else ", ").join(alike)
+            names = ("<br>" if args.markdown else ", ").join(alike)
+            first_of_all = {"run": names, "tier": tier, "recorded": recorded(alike, tier)}
+            row = first_of_all | row | {"run": names}
             if args.markdown:
                 head = f"| {' | '.join(row)} |\n|{' --- |' * len(row)}\n" if first else ""
                 print(f"{head}| {' | '.join(row.values())} |", flush=True)

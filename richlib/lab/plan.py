@@ -1,12 +1,13 @@
 """What a run will cost, before it starts: counted where it can be, measured where it cannot."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from richlib.lab import assemble
+from richlib.lab import assemble, records
 from richlib.lab.augment import crop_and_flip
 from richlib.lab.data import LAYOUT
 from richlib.lab.experiments import Recipe, find
@@ -46,15 +47,37 @@ class Plan:
     minutes: dict[str, float]
 
     def row(self) -> dict[str, str]:
-        """For a table."""
-        return {
-            "run": self.name,
-            "tier": self.tier,
-            "parameters": f"{self.parameters / 1e6:.2f} M" if self.parameters else "none",
+        """For a table. Where nothing is trained there are no times, and without a network the
+        memory is that of a kernel, which the plan does not count.
+        """
+        times = {
+            device: _time(minutes) if self.steps else "–"
+            for device, minutes in self.minutes.items()
+        }
+        return {"run": self.name, "tier": self.tier} | times | {
             "steps": f"{self.steps:,}" if self.steps else "none",
+            "parameters": f"{self.parameters / 1e6:.2f} M" if self.parameters else "none",
+            "memory": f"{_number(self.memory / 2**20)} MiB" if self.parameters else "–",
             "training TFLOP": _number(self.flops / 1e12),
-            "memory": f"{_number(self.memory / 2**20)} MiB",
-        } | {device: _time(minutes) for device, minutes in self.minutes.items()}
+        }
+
+
+def recorded(names: Sequence[str], tier: str) -> str:
+    """What runs by these names took, from the shortest to the longest of the shipped records."""
+    seconds = []
+    for name in names:
+        try:
+            found = records.load(*name.split("/"), tier)
+        except FileNotFoundError:
+            continue
+        seconds += [record.seconds for record in found if record.status == "finished"]
+    if not seconds or not max(seconds):
+        return "–"
+    shortest, longest = _time(min(seconds) / 60), _time(max(seconds) / 60)
+    if shortest == longest:
+        return longest
+    same_unit = shortest.split()[-1] == longest.split()[-1] and "<" not in shortest
+    return f"{shortest.split()[0] if same_unit else shortest} to {longest}"
 
 
 def plan(name: str, tier: str, *, measured_steps: int = 3) -> Plan:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from richlib.lab.experiments import EXPERIMENTS, TIERS
-from richlib.lab.plan import costing_the_same, plan
+from richlib.lab.plan import costing_the_same, plan, recorded
 from richlib.lab.sweep import expand
 
 TABLE = Path(__file__).resolve().parents[2] / "book" / "costs_table.md"
@@ -34,3 +34,11 @@ def test_what_is_counted_is_what_plan_counts(table):
         row = next(r for r in table if r["tier"] == tier and name in r["run"].split("<br>"))
         counted = plan(name, tier, measured_steps=0).row()
         assert counted.items() <= row.items() | {("run", name)}, RENEW
+
+
+def test_recorded_times_are_those_of_the_records(table):
+    for row in table:
+        assert row["recorded"] == recorded(row["run"].split("<br>"), row["tier"]), RENEW
+    jumps = "encoded-labels-jumps/torch-default", "encoded-labels-jumps/he-normal"
+    assert recorded(jumps, "paper") == "7 to 13 min"  # 435.5 and 809.7 s
+    assert recorded(("grokking/mse",), "desk") == "–"

@@ -56,7 +56,7 @@ def test_the_table(capsys):
     args = ["target-downscaling", "encoded-labels", "--tier", "pocket", "--steps", "0"]
     assert main(["plan", *args, "--markdown"]) == 0
     head, rule, *rows = capsys.readouterr().out.splitlines()
-    assert head.startswith("| run | tier | parameters |") and set(rule) == set("|- ")
+    assert head.startswith("| run | tier | recorded | T4 |") and set(rule) == set("|- ")
     alphas = "<br>".join(f"target-downscaling/alpha-{a}" for a in ("0.2", "2", "20"))
     assert [row.split(" | ")[0] for row in rows] == [
         f"| {alphas}",
