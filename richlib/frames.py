@@ -139,7 +139,7 @@ class Frames:
         # No id anywhere: nothing can clash on a page, and the same notebook builds the same page.
         return (
             f'<div class="richlib-frames" style="max-width: {self._width()}">'
-            f'<style>{STYLE}</style><div class="stack">{frames}</div><div class="controls">'
+            f'<style>{STYLE}</style><div class="{self._stack()}">{frames}</div><div class="controls">'
             f'<button type="button" data-by="-1" aria-label="previous {name}">‹</button>'
             f"<label><span>{name}</span>"
             f'<input type="range" min="0" max="{last}" value="{self.start}" autocomplete="off">'
@@ -150,6 +150,10 @@ class Frames:
 
     def _width(self) -> str:
         return f"{110 * self.size[0]:.0f}px"  # as wide as the book's other figures of that size
+
+    def _stack(self) -> str:
+        """On paper, frames that are much wider than high stand below each other."""
+        return "stack wide" if self.size[0] > 2 * self.size[1] else "stack"
 
     def _picture(self, k: int) -> str:
         width, height = (round(96 * inches) for inches in self.size)

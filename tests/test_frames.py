@@ -48,6 +48,15 @@ class Tags(HTMLParser):
         return [attributes for tag, attributes in self.found if tag == name]
 
 
+def test_wide_frames_are_printed_below_each_other():
+    def stack(*size):
+        pair = [plt.figure(figsize=size) for _ in range(2)]
+        boxes = Tags(show.Frames(pair, "ab", alt="Nothing.")._repr_html_())("div")
+        return next(box["class"] for box in boxes if "stack" in box["class"])
+
+    assert (stack(8, 2.5), stack(4, 3)) == ("stack wide", "stack")
+
+
 def pictures(html):
     data = [image["src"].removeprefix("data:image/webp;base64,") for image in Tags(html)("img")]
     return [Image.open(io.BytesIO(base64.b64decode(d))).convert("RGB") for d in data]
