@@ -547,7 +547,11 @@ def test_figures_of_our_records():
     whole = records.load("encoded-labels", "full", "paper")
     values = [record.curves["dlr_train"][0] for record in whole]
     assert records.plus_minus(np.mean(values), np.std(values, ddof=1)) in page
-    readings = ("dlr_train", 0.61), ("dlr_centered_projection_train", 0.55), ("dlr_gram_train", 0.47)
+    readings = (
+        ("dlr_train", 0.61),
+        ("dlr_centered_projection_train", 0.55),
+        ("dlr_gram_train", 0.47),
+    )
     for metric, value in readings:
         assert second[0].metrics[metric] == pytest.approx(value, abs=0.005) and str(value) in page
     for n, share in ((10_000, 69), (50_000, 81)):

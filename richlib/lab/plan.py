@@ -54,12 +54,16 @@ class Plan:
             device: _time(minutes) if self.steps else "–"
             for device, minutes in self.minutes.items()
         }
-        return {"run": self.name, "tier": self.tier} | times | {
-            "steps": f"{self.steps:,}" if self.steps else "none",
-            "parameters": f"{self.parameters / 1e6:.2f} M" if self.parameters else "none",
-            "memory": f"{_number(self.memory / 2**20)} MiB" if self.parameters else "–",
-            "training TFLOP": _number(self.flops / 1e12),
-        }
+        return (
+            {"run": self.name, "tier": self.tier}
+            | times
+            | {
+                "steps": f"{self.steps:,}" if self.steps else "none",
+                "parameters": f"{self.parameters / 1e6:.2f} M" if self.parameters else "none",
+                "memory": f"{_number(self.memory / 2**20)} MiB" if self.parameters else "–",
+                "training TFLOP": _number(self.flops / 1e12),
+            }
+        )
 
 
 def recorded(names: Sequence[str], tier: str) -> str:

@@ -4,11 +4,14 @@ and the bound below the effective dimension of the utilization.
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 import richlib
 from richlib.lab import records
+from richlib.lab.claims import CLAIMS
+from richlib.lab.claims.measures import eigenvalue_step, utilization, utilization_dimension
 from richlib.spectrum import per_feature
 
 C, N = 10, 1500
@@ -47,7 +50,7 @@ def test_to_first_order_in_the_tail():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_utilization_has_a_floor(seed):
-    """D_eff(Q̂) >= 1 + C (S - Q̂(1)), for any features and outputs, also where S < 1."""
+    """D_eff(Q̂) >= 1 + C (U - Q̂(1)), for any features and outputs, also where U < 1."""
     generator = torch.Generator().manual_seed(seed)
     Φ = torch.rand(400, 30, dtype=torch.float64, generator=generator)
     W = torch.randn(30, C, dtype=torch.float64, generator=generator)
@@ -74,4 +77,64 @@ def test_what_the_page_says_of_the_mlp_at_the_paper_size():
         assert record.metrics["accuracy_train"] == pytest.approx(0.75, abs=0.01)
         assert record.metrics["accuracy_test"] == pytest.approx(0.59, abs=0.01)
         used = [record.spectra[f"epoch{n}/utilization"][9] for n in (10, 100, 200)]
-        assert used == sorted(used, reverse=True)
+        assert used == sorted(used, reverse=True) and used[0] - used[-1] > 0.1
+        for epoch in (10, 200):  # the tail does not grow
+            ρ = record.spectra[f"epoch{epoch}/eigenvalues"]
+            assert 0.02 < ρ[19] / ρ[0] < 0.1
+        assert 100 < record.metrics["effective_dimension"] < 120
+        assert utilization_dimension(record) > 50
+        assert abs(record.metrics["dlr_train"] - record.metrics["dlr_test"]) < 0.025
+        for reading in ("dlr", "dlr_centered_projection"):
+            assert abs(record.metrics[f"{reading}_train"] - 0.48) < 0.07
+        assert 0.48 - record.metrics["dlr_gram_train"] > 0.07
+
+
+def at(record, epoch):
+    return record.curves["dlr_train"][record.curves["epoch"].index(epoch)]
+
+
+def test_what_the_page_says_of_the_desk_pair():
+    resnets, mlps = (records.load("architecture", v, "desk") for v in ("resnet18", "mlp"))
+    for resnet, mlp in zip(resnets, mlps, strict=True):
+        ρ, quality = resnet.spectra["eigenvalues"], np.diff(resnet.spectra["quality"])
+        assert ρ[8] / ρ[9] > 6 and quality[: C - 1].argmax() == C - 2  # the constant is the tenth
+        for epoch in (10, 15):
+            assert at(resnet, epoch) < at(mlp, epoch)
+        assert mlp.metrics["dlr_test"] > mlp.metrics["dlr_train"] + 0.1
+        assert utilization_dimension(mlp) < 25
+    steps = [eigenvalue_step(r) < eigenvalue_step(m) for r, m in zip(resnets, mlps, strict=True)]
+    assert sorted(steps) == [False, True, True]
+    for found, early, late in ((resnets, 0.35, 0.13), (mlps, 0.41, 0.25)):
+        assert np.mean([at(r, 2) for r in found]) == pytest.approx(early, abs=0.01)
+        assert np.mean([at(r, 10) for r in found]) == pytest.approx(late, abs=0.01)
+    assert np.mean([at(r, 1) for r in resnets]) > np.mean([at(r, 1) for r in mlps])
+    assert records.summary(mlps, "effective_dimension")[0] == pytest.approx(149, abs=1)
+    assert records.summary(mlps, "dlr_train")[0] == pytest.approx(0.18, abs=0.005)
+
+
+def test_what_the_page_says_of_the_low_rank_runs():
+    """With some room: a third seed may come."""
+    strength = {}
+    for network in ("resnet18", "vgg16-bn"):
+        for data in ("mnist", "cifar10"):
+            found = records.load("low-rank", f"{network}-{data}", "desk")
+            assert records.summary(found, "accuracy_train")[0] > 0.95
+            assert 10 < np.mean([utilization_dimension(r) for r in found]) < 11
+            assert np.mean([utilization(r) for r in found]) > 0.98
+            assert 0.015 < records.summary(found, "dlr_train")[0] < 0.07
+            assert all(r.metrics["dlr_train"] < 0.1 for r in found)
+            strength[network, data] = records.summary(found, "effective_dimension")[0]
+    for network, many in (("resnet18", 17), ("vgg16-bn", 13)):
+        assert abs(strength[network, "cifar10"] - C) < 1
+        assert strength[network, "mnist"] == pytest.approx(many, abs=1)
+    lines = [c for c in CLAIMS if c.chapter == "architecture" and c.statement.endswith("is C = 10")]
+    verdicts = {c.statement: c.verdict() for c in lines}
+    strict = [said for said, verdict in verdicts.items() if verdict == "not reproduced"]
+    assert len(verdicts) == 8 and len(strict) >= 3
+    assert sum("mnist" in said for said in strict) == 2
+
+
+def test_the_first_seed_of_the_exercise():
+    first = records.load("architecture", "mlp", "desk")[0]
+    assert first.seed == 0 and first.metrics["dlr_train"] == pytest.approx(0.189, abs=5e-4)
+    assert first.metrics["effective_dimension"] == pytest.approx(146.6, abs=0.05)

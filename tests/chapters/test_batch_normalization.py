@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import mse_loss
@@ -131,3 +132,21 @@ def test_what_the_page_says_of_the_recorded_pair():
         assert started[0] < started[1]
         ahead.append(plain.metrics["accuracy_test"] - normalized.metrics["accuracy_test"])
     assert sum(difference > 0 for difference in ahead) == 1
+    for found, train, test in zip(both, (0.03, 0.23), (0.09, 0.26), strict=True):
+        assert records.summary(found, "dlr_train")[0] == pytest.approx(train, abs=0.005)
+        assert records.summary(found, "dlr_test")[0] == pytest.approx(test, abs=0.005)
+
+
+def test_what_the_page_says_of_the_plain_network_on_its_way():
+    plain = records.load("batch-normalization", "without", "desk")
+    epochs = plain[0].curves["epoch"]
+    dlr, accuracy = (
+        np.mean([run.curves[f"{name}_train"] for run in plain], axis=0)
+        for name in ("dlr", "accuracy")
+    )
+    assert np.abs(dlr[1:10] - 0.65).max() < 0.02 and epochs[9:11] == [9, 10]
+    assert accuracy[10] == pytest.approx(0.25, abs=0.01)
+    assert accuracy[-1] == pytest.approx(0.75, abs=0.03)
+    assert dlr[-1] == pytest.approx(0.23, abs=0.01) and dlr[-1] < dlr[-2]
+    assert records.summary(plain, "dlr_gram_train")[0] == pytest.approx(0.07, abs=0.005)
+    assert all(run.metrics["dlr_gram_train"] < 0.1 < run.metrics["dlr_train"] for run in plain)

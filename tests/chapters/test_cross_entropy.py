@@ -153,7 +153,27 @@ def test_what_the_page_says_of_the_recorded_losses():
     for record in records.load("cross-entropy", "mse", "desk"):
         ρ, quality = record.spectra["eigenvalues"], np.diff(record.spectra["quality"])
         assert quality[: C - 1].argmax() == C - 2  # the constant is worth most
-        assert ρ[1] / ρ[C - 1] > 10 > 3 > ρ[1] / ρ[C - 2]
+        assert ρ[1] / ρ[C - 1] > 10 > 3 > ρ[0] / ρ[C - 2]
+        assert ρ[C - 2] / ρ[C - 1] > 6
+        assert record.spectra["utilization"][C - 1] == pytest.approx(0.99, abs=0.015)
+    for record in entropy:
+        ρ = record.spectra["eigenvalues"]
+        assert ρ[0] / ρ[C - 1] > 100 and ρ[C - 1] / ρ[C] < 3
+    found = {name: records.load("cross-entropy", name, "desk") for name in ("mse", "cross-entropy")}
+    for name, value in (("mse", 0.04), ("cross-entropy", 0.27)):
+        assert records.summary(found[name], "dlr_train")[0] == pytest.approx(value, abs=0.005)
+        assert records.summary(found[name], "accuracy_test")[0] == pytest.approx(0.45, abs=0.01)
+    gram = [records.summary(entropy, f"dlr_gram_{split}")[0] for split in ("train", "test")]
+    assert gram == pytest.approx([0.07, 0.07], abs=0.005)
+    fifteen = found["mse"][0].curves["epoch"].index(15)
+    early = np.mean([r.curves["dlr_train"][fifteen] for r in found["mse"]])
+    assert early == pytest.approx(0.04, abs=0.005)
+
+
+def test_no_run_of_the_paper_s_size_exists_as_the_page_says():
+    for variant in ("cross-entropy", "mse"):
+        with pytest.raises(FileNotFoundError):
+            records.load("cross-entropy", variant, "paper")
 
 
 def test_what_the_page_says_of_the_unevenness_by_epoch():
@@ -165,3 +185,5 @@ def test_what_the_page_says_of_the_unevenness_by_epoch():
     for epoch in (1, 2, 3, 5, 10, 20):
         assert min(uneven("cross-entropy", epoch)) > max(uneven("mse", epoch))
     assert min(uneven("mse", 1)) > 30 > max(uneven("mse", 5))
+    risen = [late > early for early, late in zip(uneven("mse", 10), uneven("mse", 20), strict=True)]
+    assert sum(risen) == 1

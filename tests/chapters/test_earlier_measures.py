@@ -11,7 +11,7 @@ from torch import nn
 
 import richlib
 from richlib.lab import records
-from richlib.lab.claims import TABLE_6, TABLE_7
+from richlib.lab.claims import TABLE_6, TABLE_7, TABLE_7_OF_NEURONS
 from richlib.lab.experiments import find
 from richlib.lab.models import MLP, Network
 from richlib.lab.run import activations, features, fit
@@ -205,6 +205,56 @@ def test_what_of_the_tables_does_not_come_out():
         assert reproduced != (claim.metric == "s_init_train"), claim.statement
     ours = {claim.metric: records.summary(claim.evidence(), claim.metric)[0] for claim in TABLE_6}
     assert ours["s_init_train"] > 0.8 and ours["dlr_train"] == 1.0
+
+
+def test_the_decayed_network_names_one_class():
+    """The digit one, of which MNIST has 6,742 for training and 1,135 for testing."""
+    for record in records.load("weight-decay-alone", "decay", "paper"):
+        assert record.metrics["accuracy_train"] * 60_000 == pytest.approx(6_742)
+        assert record.metrics["accuracy_test"] * 10_000 == pytest.approx(1_135)
+
+
+def test_what_the_page_says_of_the_comparison_of_neurons():
+    evidence(TABLE_7_OF_NEURONS)
+    paper = [claim.value for claim in TABLE_7_OF_NEURONS]  # α = 0.2, 2, 20
+    ours = [records.summary(claim.evidence(), claim.metric)[0] for claim in TABLE_7_OF_NEURONS]
+    assert [claim.verdict() for claim in TABLE_7_OF_NEURONS] == [
+        "not reproduced",
+        "reproduced",
+        "reproduced",
+    ]
+    assert paper[0] > paper[2] > paper[1] and ours[2] > ours[0] > ours[1]
+    assert 0.25 < 1 - ours[0] / paper[0] < 1 / 3  # "nearly a third too low"
+    assert abs(ours[2] / paper[2] - 1) > 0.25  # no more than the paper's spread lets it come out
+    decayed = records.load("weight-decay-alone", "decay", "paper")
+    assert all(0.22 < record.metrics["s_init_neurons_train"] < 0.5 for record in decayed)
+
+
+def test_on_training_samples_the_smallest_alpha_has_half_of_the_papers_value():
+    (claim,) = [c for c in TABLE_7 if "dlr" in c.metric and c.variant == "alpha-0.2"]
+    ours, _ = records.summary(records.load("target-downscaling", "alpha-0.2", "paper"), "dlr_train")
+    assert ours / claim.value == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_norms_fit_the_axis_of_the_page():
+    for alpha in ("0.2", "2", "20"):
+        for record in records.load("target-downscaling", f"alpha-{alpha}", "paper"):
+            norms = record.curves["parameter_norm"]
+            assert 3_050 < min(norms) and max(norms) < 3_470
+
+
+def test_biases_let_shrinking_take_a_quarter_of_d_lr():
+    """Of the page's untrained network with biases of PyTorch's size, in exact arithmetic."""
+    start = fit(pocket("weight-decay-alone/decay", epochs=0), progress=False)
+    model, generator = copy.deepcopy(start.model), torch.Generator().manual_seed(0)
+    for layer in linears(model):
+        bound = layer.in_features**-0.5
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    values = []
+    for c in (1, 1e-4):
+        small = scaled(model.double(), c)
+        values.append(dlr_of_span(features(small, start.train), small.head))
+    assert values == pytest.approx([0.53, 0.40], abs=0.01)
 
 
 def test_which_untrained_network_fits_table_1():

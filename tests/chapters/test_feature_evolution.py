@@ -106,3 +106,15 @@ def test_what_the_page_says_of_the_recorded_correlations():
         assert min(value for (epoch, _), value in at.items() if epoch < 20) > 0.85
         ends.append(at[20, "quality"])
     assert max(ends) < 0 and sum(abs(end) > 0.7 for end in ends) == 1
+
+
+def test_verdicts_read_more_eigenfunctions_than_the_curves_and_are_a_little_lower():
+    kept, final = [], []
+    for record in records.load("learning-rate", "middle", "desk"):
+        for kind in ("quality", "utilization"):
+            for found, key, size in ((kept, f"epoch20/{kind}", 50), (final, kind, 128)):
+                assert len(record.spectra[key]) == size
+                share = np.diff(record.spectra[key])
+                found.append(spearmanr(-np.arange(len(share)), share).statistic)
+    for kind in (0, 1):
+        assert 0 < np.mean(kept[kind::2]) - np.mean(final[kind::2]) < 0.1

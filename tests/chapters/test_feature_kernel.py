@@ -107,6 +107,15 @@ def test_bound_on_the_overlap(x):
         assert overlap(features) - bound < sharp  # the page calls it nearly sharp
 
 
+def test_the_table_of_the_bound_shows_why(x):
+    """All ramps: the mean is almost all of ρ_1, and ρ_2 half of it. Right ramps: two thirds."""
+    for features, share, second in ((ramps(x), 0.995, 0.50), (ramps(x)[:, :5], 0.67, 0.02)):
+        ρ = richlib.Eigenfunctions.fit(features).eigenvalues
+        mean_power = features.mean(dim=0).square().sum()
+        assert float(mean_power / ρ[0]) == pytest.approx(share, abs=0.005)
+        assert float(ρ[1] / ρ[0]) == pytest.approx(second, abs=0.005)
+
+
 def test_a_wide_relu_layer_puts_a_third_of_its_power_on_the_constant():
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(4000, 50, dtype=torch.float64, generator=generator)
@@ -143,6 +152,14 @@ def test_the_constant_comes_first_on_wide_networks_before_training(initializatio
     for seed in range(3):
         features, _ = activations(network(192, initialization, seed=seed), samples)
         assert overlap(features) > 0.95  # the paper's figure (D.2)
+
+
+def test_narrow_networks_begin_constant_with_biases_and_not_without():
+    samples, start = digits(centered=True), {}
+    for initialization in ("lecun-normal", "torch-default"):
+        features, _ = activations(network(24, initialization), samples)
+        start[initialization] = overlap(features)
+    assert start["lecun-normal"] < 0.9 and start["torch-default"] > 0.99
 
 
 def test_he_initialization_changes_no_eigenfunction():
@@ -296,6 +313,8 @@ def test_digits_training_leaves_ten_class_functions_and_few_dimensions():
     fit(model, samples, 12, dict)
     after, outputs = activations(model, samples)
     spectra = [richlib.Eigenfunctions.fit(features).eigenvalues for features in (before, after)]
+    for features, ρ in zip((before, after), spectra, strict=True):
+        assert features.double().mean(dim=0).square().sum() > 0.95 * ρ[0]  # the table's column
     D = [richlib.effective_dimension(ρ) for ρ in spectra]
     D_8 = [richlib.effective_dimension(ρ, skip_first=False) for ρ in spectra]
     assert D[1] < 0.7 * D[0] and D_8[1] > 1.3 * D_8[0]  # opposite stories

@@ -129,3 +129,15 @@ def test_what_the_page_says_of_the_recorded_rates():
     tails = [sum(values[10] / values[0] for values in seeds) / len(seeds) for seeds in ρ]
     at_C = [sum(values[9] for values in seeds) / len(seeds) for seeds in quality]
     assert max(tails) == tails[2] and min(at_C) == at_C[2]  # the smallest rate's
+
+
+def test_how_often_the_richest_is_the_most_accurate():
+    """At the desk tier: on training samples with seed 0, on test samples with seeds 0 and 2."""
+    runs = [records.load("learning-rate", rate, "desk") for rate in ("low", "middle", "high")]
+    agree = {"dlr_train": [], "dlr_test": []}
+    for of_seed in zip(*runs, strict=True):
+        best = max(of_seed, key=lambda record: record.metrics["accuracy_test"])
+        for metric, seeds in agree.items():
+            if min(of_seed, key=lambda record: record.metrics[metric]) is best:
+                seeds.append(best.seed)
+    assert agree == {"dlr_train": [0], "dlr_test": [0, 2]}

@@ -132,6 +132,10 @@ def test_a_million_steps_by_squaring_end_at_the_minimum_norm(name):
     residual = torch.linalg.matrix_power(torch.eye(4) - η * K, 2**21) @ VALUES
     missing = Φ.T @ torch.linalg.solve(K, residual)
     assert missing.norm() < 1e-4 * fitted(name).norm()
+    if name == "falling":  # 0.002 of the function is missing after 2^18 steps: not yet
+        residual = torch.linalg.matrix_power(torch.eye(4) - η * K, 2**18) @ VALUES
+        missing = k ** α[name] * (Φ.T @ torch.linalg.solve(K, residual))
+        assert missing.norm() > 1e-3 * (k ** α[name] * fitted(name)).norm()
 
 
 # Overlapping features
@@ -237,25 +241,51 @@ def test_sines_follow_the_theory_only_far_from_the_peak():
 
 
 @pytest.mark.parametrize(
-    "draw, name, low, high, gap",
+    "draw, name, low, high, gap, below",
     [
-        (gaussian, "falling", 1.4, 2.6, 0.04),
-        (gaussian, "rising", 1.2, 1.7, 0.05),
-        (sines, "falling", 6, 30, 0.15),
-        (sines, "rising", 1.3, 2.2, 0.06),
+        (gaussian, "falling", 1.6, 2.3, 0.04, 0.65),
+        (gaussian, "rising", 1.25, 1.6, 0.05, 0.63),
+        (sines, "falling", 6, 30, 0.15, 0.51),
+        (sines, "rising", 1.3, 2.2, 0.06, 0.76),
     ],
 )
 def test_four_samples_are_too_few_for_the_error_and_enough_for_learnability(
-    draw, name, low, high, gap
+    draw, name, low, high, gap, below
 ):
     ρ, v = k ** (2 * α[name]), unit(torch.ones(10, dtype=torch.float64))
     learned, shares = simulate(draw(5000, 4, 10), ρ, v)
     error = squared_error(learned, v)
     expected = richlib.generalization_error(ρ, v, 4)
     assert low < error.mean() / expected < high
-    assert error.median() < expected  # the mean is made by the tail
+    # The mean is made by the tail.
+    assert (error <= expected).double().mean() == pytest.approx(below, abs=0.03)
     assert error.sort().values[-250:].sum() > 0.25 * error.sum()
     assert (shares.mean(0) - richlib.learnability(ρ, 4)).abs().max() < gap
+
+
+def test_how_q_varies_does_not_rank_the_errors():
+    """Of four samples: neither fluctuation nor common value hold, and they rank otherwise."""
+    v = unit(torch.ones(10, dtype=torch.float64))
+    draws, modes, gap, error = {}, {}, {}, {}
+    for draw in (gaussian, sines):
+        for name in α:
+            case, ρ = (draw.__name__, name), k ** (2 * α[name])
+            learned, shares = simulate(draw(5000, 4, 10), ρ, v)
+            q = shares / (1 - shares) / ρ
+            medians = q.median(0).values
+            draws[case], modes[case] = q[:, 4].log().std().exp(), medians.max() / medians.min()
+            gap[case] = (shares.mean(0) - richlib.learnability(ρ, 4)).abs().max()
+            error[case] = squared_error(learned, v).mean()
+    assert min(draws.values()) > 2.5 and min(modes.values()) > 3
+    worst = ("sines", "falling")
+    assert worst == min(draws, key=draws.get) == max(gap, key=gap.get) == max(error, key=error.get)
+    assert max(draws, key=draws.get) == ("gaussian", "falling")
+    assert gap["gaussian", "falling"] < 0.04 < 0.08 < gap[worst]
+    # Many samples and modes: both hold better.
+    _, shares = simulate(gaussian(200, 60, p), powers, powers)
+    q = shares / (1 - shares) / powers
+    medians = q.median(0).values
+    assert q[:, 49].log().std().exp() < 1.6 and medians.max() / medians.min() < 1.3
 
 
 # Gradient flow

@@ -10,6 +10,7 @@ from richlib import (
     Eigenfunctions,
     collapse,
     dlr,
+    effective_dimension,
     feature_kernel_operator,
     minimum_projection_features,
     minimum_projection_operator,
@@ -377,4 +378,5 @@ def test_the_output_is_made_of_as_many_eigenfunctions_as_it_needs(trained, which
 def test_regression_is_rich_where_collapse_by_digit_is_not(trained):
     _, features, outputs, labels, _ = trained[1]
     assert dlr(features, outputs) < 0.06
+    assert 2 < effective_dimension(Eigenfunctions.fit(features).eigenvalues) < 2.7  # Eq. 9
     assert collapse.nc1(features, labels) > 10 and collapse.nc2(features, labels).angle > 0.3

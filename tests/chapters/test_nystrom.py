@@ -120,6 +120,19 @@ def test_gaps_and_not_the_median_decide_which_eigenfunctions_are_known():
     assert fewer == pytest.approx(narrow / 2, rel=0.3)
 
 
+def test_the_last_known_eigenvalue_over_the_median_is_no_constant():
+    """The fourth column of the chapter's table, at its size and with its three draws."""
+    n, p = 10_000, 1_000
+    whites = [(white.T @ white) / n for white in (sample(n, p, 0.0, seed) for seed in range(3))]
+    for exponent, ratio in ((0.5, 4), (1.0, 9), (2.0, 19)):
+        total, scale = torch.zeros(p, dtype=torch.float64), power_law(p, exponent).sqrt()
+        for white in whites:
+            U = torch.linalg.eigh(scale[:, None] * white * scale)[1].flip(1)
+            total += eigenfunction_error(U, torch.eye(p, dtype=torch.float64))
+        known = int((total / 3 < 0.5).sum())
+        assert (known / (p / 2)) ** -exponent == pytest.approx(ratio, rel=0.05)
+
+
 def test_the_sign_of_an_eigenvector_is_no_error():
     axes = torch.eye(4)
     assert eigenfunction_error(-axes, axes).max() == 0
@@ -172,6 +185,15 @@ def test_fresh_samples_see_an_eigenfunction_as_large_as_its_eigenvalue_was_small
     assert size[0] < 0.5 and size[-1] > 4
     on_own = fitted(train).square().mean(dim=0)
     torch.testing.assert_close(on_own, torch.ones_like(ρ))
+
+
+def test_a_power_law_makes_the_tail_on_fresh_samples_larger_still():
+    """α = 1: about 4 times too large, where the last eigenvalue is too small by a factor of 3."""
+    truth = power_law(300, 1.0)
+    fitted = Eigenfunctions.fit(sample(1_000, 300, 1.0, seed=0))
+    size = (truth[:, None] * fitted.directions.square()).sum(dim=0) / fitted.eigenvalues
+    assert float(size[-1]) == pytest.approx(4, abs=0.5)
+    assert float(truth[-1] / fitted.eigenvalues[-1]) == pytest.approx(3, abs=0.3)
 
 
 def without_qr(e, Φ, functions):
@@ -286,3 +308,10 @@ def test_n_equal_to_p_does_not_suffice_for_flat_features():
     found = [dlr(Φ, Φ[:, :C]) for Φ in (sample(p, p, 0.0, seed) for seed in range(4))]
     alignment = 1 - sum(found) / 4
     assert alignment / math.sqrt(C / p) == pytest.approx(math.sqrt(2), rel=0.05)
+
+
+def test_the_lazy_case_of_the_figure_at_n_equal_to_p():
+    """What the chapter reads off: 0.75 by the formula, 0.82 in truth."""
+    ρ, τ = torch.ones(300, dtype=torch.float64), torch.tensor(10.0).double()
+    assert round(expected_dlr(τ, ρ, C, 1 / 299), 2) == 0.75
+    assert round(expected_dlr(τ, ρ, C, 0.0), 2) == 0.82

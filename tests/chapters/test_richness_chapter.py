@@ -96,6 +96,13 @@ def test_mixture_with_idle_directions(indicators, r, s):
     assert value == pytest.approx(1 - 1 / math.sqrt(1 + ratio), abs=EXACT)
 
 
+def test_nine_idle_directions_pass_a_tenth_at_a_third_of_the_variance():
+    """Where the slider starts: idle share 0.30; D_LR of 0.1 comes next."""
+    share, d = np.array([0.3, 0.35]), C - 1
+    before, after = 1 - 1 / np.sqrt(1 + (share / (1 - share)) ** 2 * d / 9)
+    assert before < 0.1 < after
+
+
 @pytest.mark.parametrize("r", [1, 9, 100])
 def test_mixture_in_terms_of_the_share_of_variance(indicators, r):
     features, d = mixture(indicators, r, 0.4), C - 1
@@ -165,6 +172,27 @@ def test_white_features_on_finitely_many_samples(n, p):
     if n == p:  # n = p is not enough: the alignment is about √2 too large
         ratio = (1 - np.mean(values)) / math.sqrt(C / p)
         assert ratio == pytest.approx(math.sqrt(2), rel=0.05)
+
+
+def white_value(n, p, outputs):
+    """D_LR of white features on n samples (mean of 8 draws), and the chapter's prediction."""
+    values = []
+    for seed in range(8):
+        X = normal(n, p, seed=seed)
+        values.append(richlib.dlr(X, X @ normal(p, outputs, seed=100 + seed)))
+    law = 1 - math.sqrt(outputs / p) * (1 + (p - outputs) / n) / math.sqrt(1 + p / n)
+    return np.mean(values), law
+
+
+def test_what_few_samples_hide_grows_like_the_root_of_few_outputs_and_turns_around_at_many():
+    """The slider over samples, at n = 160: limit minus value, positive where it looks richer."""
+    hidden = {}
+    for p, outputs in ((300, 2), (300, 10), (60, 50)):
+        value, law = white_value(160, p, outputs)
+        assert value == pytest.approx(law, abs=0.02)
+        hidden[p, outputs] = 1 - math.sqrt(outputs / p) - value
+    assert hidden[300, 10] / hidden[300, 2] == pytest.approx(math.sqrt(5), rel=0.15)
+    assert hidden[60, 50] < -0.05
 
 
 def test_few_samples_make_a_collapsed_network_look_lazier():

@@ -113,5 +113,40 @@ def test_what_the_page_says_of_the_recorded_decays():
     assert min(moved) < 0 < max(moved) and max(map(abs, moved)) < 0.01
     control = [r.metrics["dlr_train"] for r in records.load("architecture", "resnet18", "desk")]
     assert max(abs(b - a) for a, b in zip(dlr["none"], control, strict=False)) > 0.01
+    # The first seed: control and no decay are further apart than no decay and the strong one.
+    assert abs(control[0] - dlr["none"][0]) > abs(dlr["strong"][0] - dlr["none"][0])
+    assert max(dlr["strong"]) < min(control + dlr["none"] + dlr["weak"])
+    on_test = [
+        [r.metrics["dlr_test"] for r in records.load("weight-decay", variant, "desk")]
+        for variant in ("none", "weak")
+    ]
+    assert sum(b > a for a, b in zip(*on_test, strict=True)) == 1
     means = [np.mean(values) for values in tested.values()]
     assert np.ptp(means) < max(np.std(values, ddof=1) for values in tested.values())
+
+
+def test_the_paper_decays_with_147_times_the_rates_of_the_short_runs():
+    pocket, paper = (EXPERIMENT.recipe("strong", tier) for tier in ("pocket", "paper"))
+    sums = [
+        exponent(recipe, samples) * (1 - recipe.momentum) / recipe.weight_decay
+        for recipe, samples in ((pocket, pocket.samples), (paper, 50_000))
+    ]
+    assert sums[0] == pytest.approx(9.92, abs=0.005)
+    assert sums[1] / sums[0] == pytest.approx(147, abs=0.5)
+
+
+def test_the_desk_runs_lie_near_the_line_of_the_decays_as_printed():
+    """In the last figure, with the paper's 0.05, 0.015 and 0.003 (Table 3) and 0.026 (row 4)."""
+    dlr = {
+        variant: np.mean(
+            [r.metrics["dlr_train"] for r in records.load("weight-decay", variant, "desk")]
+        )
+        for variant in ("none", "weak", "strong")
+    }
+    weak, strong = (exponent(EXPERIMENT.recipe(v, "paper"), 50_000) for v in ("weak", "strong"))
+    slope = math.log(0.003 / 0.015) / math.log(strong / weak)
+    for variant in ("weak", "strong"):
+        recipe = EXPERIMENT.recipe(variant, "desk")
+        line = 0.015 / 0.05 * (exponent(recipe, recipe.samples) / weak) ** slope
+        assert dlr[variant] / dlr["none"] == pytest.approx(line, rel=0.15)
+    assert dlr["strong"] / dlr["none"] == pytest.approx(0.026 / 0.05, rel=0.05)  # the star
