@@ -139,7 +139,8 @@ class Frames:
         # No id anywhere: nothing can clash on a page, and the same notebook builds the same page.
         return (
             f'<div class="richlib-frames" style="max-width: {self._width()}">'
-            f'<style>{STYLE}</style><div class="{self._stack()}">{frames}</div><div class="controls">'
+            f'<style>{STYLE}</style><div class="{self._stack()}">{frames}</div>'
+            '<div class="controls">'
             f'<button type="button" data-by="-1" aria-label="previous {name}">‹</button>'
             f"<label><span>{name}</span>"
             f'<input type="range" min="0" max="{last}" value="{self.start}" autocomplete="off">'

@@ -37,7 +37,7 @@ def test_all_of_collapse_is_on_the_page():
         (["See:", ">>> 2 * 3", "6"], ["See:", "", ">>> 2 * 3", "6"]),
         (["Note that: no, this is prose."], ["Note that: no, this is prose."]),
         (["NC3: how far."], ["NC3: how far."]),
-        (["x: one of", '    "a"   first', "          of two.", '    "bc"  last.', "y: more.", "End."],
+        (["x: one of", '    "a"   first', "        of two.", '    "bc"  last.', "y: more.", "End."],
          ["* **x**: one of", "", '  * "a": first', "    of two.", '  * "bc": last.',
           "* **y**: more.", "", "End."]),
         (["D_LR, not `D_LR` or xD_LR."],

@@ -49,9 +49,9 @@ def train(
     identity: of the run that a checkpoint belongs to.
 
     All that is random depends on (seed, epoch, step) alone, so a run that was resumed continues
-    exactly as if it had not stopped. Training ends early where the loss or the outputs are no longer finite; the curves then hold
-    "diverged", the epoch of that. Processes that torchrun started share the work; the first one
-    writes.
+    exactly as if it had not stopped. Training ends early where the loss or the outputs are no
+    longer finite; the curves then hold "diverged", the epoch of that. Processes that torchrun
+    started share the work; the first one writes.
     """
     step = Step(model, loss, optimizer, numerics)
     steps = -(-len(data) // batch_size)  # of an epoch
