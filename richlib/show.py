@@ -289,7 +289,7 @@ class Table:
         )
 
 
-WIDE = 26  # characters
+WIDE = 20  # characters
 HAT = (
     r'<span style="position: relative">\1<span style="position: absolute; left: 0; right: 0; '
     r'top: -0.55em; text-align: center">ˆ</span></span>'
