@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -116,7 +117,7 @@ def measure(
     Measurement(dlr=0.5972, rank=3, n=512, p=64, C=3)
     """
     moments = None
-    batches = tqdm(loader, desc="measuring", disable=not progress)
+    batches = tqdm(_checked(loader), desc="measuring", disable=not progress)
     for features, outputs, labels in _activations(model, batches, head):
         if moments is None:
             sizes = features.shape[1], outputs.shape[1]
@@ -171,12 +172,18 @@ def find_head(model: nn.Module, batch) -> nn.Linear:
         returned = returned[0]
     returned = getattr(returned, "logits", returned)
     for layer, output in reversed(ran):
-        if isinstance(returned, Tensor) and torch.equal(returned.flatten(), output.flatten()):
+        if isinstance(returned, Tensor) and _equal(returned.flatten(), output.flatten()):
             return layer
     raise ValueError(
         f"{type(model).__name__} does not return the output of a linear layer (it ran "
         f"{len(ran)} of them): name the last linear layer yourself, as head=model.your_layer"
     )
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """As torch.equal, but NaN equals NaN: what a diverged network gives is said later."""
+    alike = a.shape == b.shape and a.dtype == b.dtype
+    return alike and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def _activations(
@@ -194,10 +201,19 @@ def _activations(
 def _batches(model: nn.Module, loader: Iterable) -> Iterator[tuple]:
     """Inputs, on the model's device, and labels or None, of each batch."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    for batch in loader:
+    for batch in _checked(loader):
         labels = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
         inputs = batch[0] if isinstance(batch, tuple | list) else batch
         yield _moved(inputs, device), labels
+
+
+def _checked(loader: Iterable) -> Iterable:
+    if isinstance(loader, Tensor | np.ndarray):
+        raise ValueError(
+            f"loader must yield batches, got one {type(loader).__name__} of shape "
+            f"{tuple(loader.shape)}: for a single batch give a list of it, [inputs]"
+        )
+    return loader
 
 
 def _required(labels: Tensor | None, n: int) -> Tensor:

@@ -78,6 +78,19 @@ def test_a_model_without_a_linear_head_is_named(model):
     assert measure(softmax, batches(), head=model[4]).dlr == measure(model, batches()).dlr
 
 
+def test_a_network_that_diverged_is_told_so_and_not_that_it_has_no_head(model):
+    with torch.no_grad():
+        model[4].weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="did the training diverge"):
+        measure(model, batches())
+
+
+@pytest.mark.parametrize("of", [torch.as_tensor, np.asarray])
+def test_one_batch_in_place_of_a_loader_is_an_error_that_says_what_to_give(model, of):
+    with pytest.raises(ValueError, match=r"of shape \(6, 8\).*\[inputs\]"):
+        measure(model, of(torch.zeros(6, 8)))
+
+
 def test_a_head_of_another_model_is_an_error(model):
     with pytest.raises(ValueError, match="ran 0 times"):
         measure(model, batches(), head=nn.Linear(32, 3))

@@ -2,8 +2,11 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-from richlib.lab import parallel
+import torch
+
+from richlib.lab import parallel, records
 from richlib.lab.checkpoints import CheckpointError
 from richlib.lab.claims import CLAIMS
 from richlib.lab.data import DataError
@@ -22,6 +25,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyError as error:  # whose text is in quotation marks
         print(f"error: {error.args[0]}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on from the last epoch's end", file=sys.stderr)
+        return 130
     except (ImportError, OSError, DataError, CheckpointError, RecordError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -102,7 +108,11 @@ def _tiers(name: str) -> tuple[str, ...]:
 
 
 def _run(args) -> None:
-    numerics = Numerics(args.precision, args.compile)
+    if args.device.startswith("cuda") and not torch.cuda.is_available():
+        raise OSError(
+            f"no CUDA device here for --device {args.device}; without it, the CPU is used"
+        )
+    numerics, started = Numerics(args.precision, args.compile), records.now()
     with parallel.joined(args.device) as device:
         record = run(
             args.name,
@@ -114,6 +124,14 @@ def _run(args) -> None:
         )
         if parallel.rank() == 0:
             _print(record)
+            _say_where(record, args, new=record.finished >= started)
+
+
+def _say_where(record: Record, args, new: bool) -> None:
+    """On stderr: stdout has the metrics and nothing else."""
+    file = records.path(args.folder, record.experiment, record.variant, record.tier, record.seed)
+    found = f"recorded already, {record.finished} on {record.device}; to train again remove"
+    print(f"{'written to' if new else found} {file}", file=sys.stderr)
 
 
 def _sweep(args) -> None:
@@ -125,6 +143,9 @@ def _sweep(args) -> None:
 
 def _report(args) -> None:
     from richlib.show import Table  # matplotlib takes a second to import, and no run needs it
+
+    if not Path(args.folder).is_dir():
+        raise FileNotFoundError(f"no folder {args.folder} with records; runs leave them in runs")
 
     for source in dict.fromkeys(claim.source for claim in CLAIMS):
         claims = [claim for claim in CLAIMS if claim.source == source]

@@ -201,9 +201,13 @@ def reduced(experiment: str, variant: str, tier: str) -> Table:
 
 
 def draw(experiment: str, tier: str, out: str | os.PathLike, *, folder=SHIPPED) -> list[Path]:
-    """The pictures and the table of an experiment, from records alone, as files in `out`."""
-    found = EXPERIMENTS[experiment]
-    runs = recorded(experiment, {v: v for v in found.at(tier)}, tier, folder=folder)
+    """The pictures and the table of an experiment, from records alone, as files in `out`.
+
+    Of the variants that have records at this tier; FileNotFoundError where none has.
+    """
+    variants = {v: v for v in EXPERIMENTS[experiment].at(tier)}
+    runs = available(experiment, variants, tier, folder=folder)
+    runs = runs or recorded(experiment, variants, tier, folder=folder)
     C = max(minimal(record) for seeds in runs.values() for record in seeds)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -510,5 +510,6 @@ def find(name: str) -> tuple[Experiment, str]:
     found = EXPERIMENTS[experiment]
     if variant not in found.names():
         known = ", ".join(f"{experiment}/{v}" for v in found.names())
-        raise KeyError(f"no variant {variant!r}; there are {known}")
+        what = f"no variant {variant!r}" if variant else "a variant must be named"
+        raise KeyError(f"{what}; there are {known}")
     return found, variant

@@ -66,10 +66,11 @@ def load(
         key=lambda file: int(file.stem.rpartition("seed")[2]),
     )
     if not found:
-        there = sorted({str(f.parent.relative_to(folder)) for f in Path(folder).glob("*/*/*.json")})
+        files = Path(folder).glob(f"{experiment}/*/*-seed*.json")
+        there = sorted({f"{f.parent.name} at {f.stem.partition('-seed')[0]}" for f in files})
         raise FileNotFoundError(
-            f"no record of {experiment}/{variant} at tier {tier!r}; there are records of "
-            f"{', '.join(there) or 'nothing'}. Make one with: "
+            f"no record of {experiment}/{variant} at tier {tier!r}; of {experiment} there are "
+            f"{', '.join(there) or 'none'}. Make one with: "
             f"python -m richlib.lab run {experiment}/{variant} --tier {tier}"
         )
     return [read(file) for file in found]

@@ -140,5 +140,8 @@ def test_one_command_draws_an_experiment_from_its_records(tmp_path, capsys):
     assert "alpha-20" in files["target-downscaling-paper.txt"]
     for kind in ("spectra", "training"):
         assert "</svg>" in files[f"target-downscaling-paper-{kind}.svg"]
+    assert main(["draw", "architecture", "--out", str(tmp_path / "part")]) == 0  # the MLP's alone
+    assert "resnet18" not in (tmp_path / "part" / "architecture-paper.txt").read_text()
+    assert "run architecture/resnet18 --tier paper" in capsys.readouterr().out
     assert main(["draw", "target-downscaling", "--tier", "desk", "--out", str(tmp_path)]) == 1
     assert "run target-downscaling/alpha-0.2 --tier desk" in capsys.readouterr().err

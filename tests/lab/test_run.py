@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import richlib.lab.train as train_module
+from richlib.lab import __main__ as command_line
 from richlib.lab import checkpoints, experiments, records
 from richlib.lab.__main__ import main
 from richlib.lab.experiments import EXPERIMENTS, find
@@ -280,8 +281,38 @@ def test_command_line(short, tmp_path, capsys):
     assert main(["list"]) == 0
     assert "encoded-labels/last-layer" in capsys.readouterr().out
     assert main(["run", "short/full", "--folder", str(tmp_path)]) == 0
-    assert "dlr_train" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "dlr_train" in printed.out and "written to" in printed.err
+    assert str(records.path(tmp_path, "short", "full", "pocket", 0)) in printed.err
     assert json.loads((tmp_path / "short/full/pocket-seed0.json").read_text())["seed"] == 0
+
+
+def test_the_command_line_says_that_a_record_was_there(short, tmp_path, capsys, monkeypatch):
+    args = ["run", "short/full", "--folder", str(tmp_path)]
+    assert main(args) == 0
+    monkeypatch.setattr(records, "now", lambda: "9999-01-01T00:00:00Z")
+    assert main(args) == 0
+    assert "recorded already" in capsys.readouterr().err
+
+
+def test_a_stopped_run_says_how_it_goes_on(short, tmp_path, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "run", stop)
+    assert main(["run", "short/full", "--folder", str(tmp_path)]) == 130
+    assert "same command" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_one_line(short, capsys):
+    assert main(["run", "short/full", "--device", "cuda"]) == 1
+    assert "no CUDA device" in capsys.readouterr().err
+
+
+def test_a_report_on_no_folder_is_an_error(tmp_path, capsys):
+    assert main(["report", "--folder", str(tmp_path / "none")]) == 1
+    assert "no folder" in capsys.readouterr().err
 
 
 def test_training_leaves_the_processor_as_it_was(short):
