@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from richlib.lab import assemble, records
+from richlib.lab.claims import measures
 from richlib.lab.experiments import EXPERIMENTS
 from richlib.lab.metrics import features
 from richlib.lab.tasks import modular_division
@@ -84,14 +85,26 @@ def curve(record, name):
 
 
 def test_what_the_page_says_of_the_recorded_transformers():
-    for plain in records.load("grokking", "mse", "paper"):
+    paper = records.load("grokking", "mse", "paper")
+    assert len(paper) == 3
+    for plain in paper:
         learned = [a for epoch, a in curve(plain, "accuracy_train").items() if epoch >= 350]
-        assert learned[0] > 0.99 and min(learned) > 0.9
-        assert max(plain.curves["accuracy_test"]) < 0.025
-        assert min(plain.curves["dlr_train"]) == pytest.approx(0.07, abs=0.01)
-        assert min(plain.curves["dlr_test"]) > 1 / 3
+        assert learned[0] > 0.99 and min(learned) > 0.95 and max(learned[-100:]) < 1
+        assert max(plain.curves["accuracy_test"]) < 0.03
+        lowest = min(plain.curves["dlr_train"])
+        assert lowest == pytest.approx(0.05, abs=0.015)
+        epoch = plain.curves["epoch"][plain.curves["dlr_train"].index(lowest)]
+        assert 600 <= epoch <= 700
+        assert min(plain.curves["dlr_test"]) > 0.24
+        for estimator in ("", "centered_projection_", "gram_"):
+            assert 0.115 < plain.metrics[f"dlr_{estimator}train"] < 0.255
+    edges = [measures.spectrum_at(1_000, measures.eigenvalue_step)(plain) for plain in paper]
+    assert sum(edge < 0.5 for edge in edges) == 2
+    late = measures.spectrum_at(3_000, measures.eigenvalue_step)
+    assert all(late(plain) > 0.9 for plain in paper)
     for squared in records.load("grokking", "mse-decay", "desk"):
         tested = curve(squared, "accuracy_test")
+        assert min(a for epoch, a in tested.items() if epoch > 570) > 0.5
         assert max(a for epoch, a in tested.items() if epoch <= 385) < 0.1 < tested[500] < 0.6
         assert squared.metrics["accuracy_test"] == pytest.approx(0.97, abs=0.01)
         assert curve(squared, "accuracy_train")[385] == pytest.approx(2 / 3, abs=0.02)
