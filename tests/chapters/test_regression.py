@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import richlib
+from richlib.lab import records
 from richlib.richness import ESTIMATORS
 
 
@@ -96,3 +97,16 @@ def test_the_second_number_is_uncorrelated_with_the_first():
     z = (z - z.mean()) / z.std(correction=0)
     second = z**2 - (z**3).mean() * z - 1
     assert abs(float((second * z).mean())) < 1e-12 and abs(float(second.mean())) < 1e-12
+
+
+def test_what_the_page_says_of_the_recorded_runs():
+    first, *others = records.load("regression", "classes", "desk")
+    assert first.metrics["dlr_train"] > 0.1 and len(others) == 2
+    assert all(run.metrics["dlr_train"] < 0.1 for run in others)
+    for run in records.load("regression", "scalar", "desk"):
+        curve = run.curves["dlr_train"]
+        assert min(curve) < 1e-3 * curve[0] and min(curve) < curve[-1] < 1e-3
+    faster = records.load("low-rank", "resnet18-mnist", "desk")
+    slower = {run.seed: run for run in (first, *others)}
+    for run in faster:
+        assert run.metrics["dlr_train"] < slower[run.seed].metrics["dlr_train"]
