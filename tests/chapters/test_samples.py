@@ -134,6 +134,22 @@ def test_the_kernel_of_the_page_is_that_of_the_recorded_line():
     np.testing.assert_allclose(arc_cosine(*[X.numpy()] * 2, layers=3), theirs, rtol=1e-6)
 
 
+def test_what_the_page_says_of_all_pictures():
+    """In the first seed, over all seven numbers of pictures."""
+    sizes = (100, 300, 1000, 3000, 10_000, 30_000, 50_000)
+    network = [records.load("samples", f"n-{n}", "desk")[0].metrics for n in sizes]
+    b = [
+        exponent(n, 1 - one["accuracy_test"], m, 1 - two["accuracy_test"])
+        for n, m, one, two in zip(sizes, sizes[1:], network, network[1:], strict=False)
+    ]
+    assert min(b[2:]) > max(b[:2])  # faster beyond 1,000 than before
+    tested = [metrics["dlr_test"] for metrics in network]
+    assert tested[:5] == sorted(tested[:5], reverse=True) and max(tested) < 0.25
+    assert max(tested[4:]) / min(tested[4:]) < 1.1
+    trained = [metrics["dlr_train"] for metrics in network]
+    assert trained[5] < trained[6] < trained[4]
+
+
 def test_what_the_page_says_of_the_linear_line_and_the_network():
     sizes = (100, 300, 1000, 3000, 10_000)
     line = [records.load("gaussian-process", f"n-{n}", "paper")[0].metrics for n in sizes]
