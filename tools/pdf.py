@@ -36,7 +36,8 @@ FOOTER = """<div style="width: 100%; font: 8pt sans-serif; color: #555; text-ali
 
 TEXT_WIDTH = 658  # CSS pixels: A4 less two margins of 18 mm
 TOO_WIDE = """() => [...document.querySelectorAll("div.math, table, pre, img")]
-  .filter(node => node.scrollWidth > node.clientWidth + 1 || node.offsetWidth > innerWidth)
+  .filter(node => node.scrollWidth > node.clientWidth + 1
+    || node.getBoundingClientRect().width > innerWidth + 1)  // zoomed, as it is printed
   .map(node => `${node.closest("section.chapter").id}: ${node.textContent.slice(0, 60)}`)"""
 
 
