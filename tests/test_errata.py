@@ -540,6 +540,8 @@ def test_figures_of_our_records():
         found = records.load("target-downscaling", f"alpha-{alpha}", "paper")
         for metric in ("s_init_train", "s_init_neurons_train"):
             assert records.plus_minus(*records.summary(found, metric)) in page
+    # The scoreboard: on training samples about half of the paper's 0.049.
+    assert records.summary(three, "dlr_train")[0] / 0.049 == pytest.approx(0.5, abs=0.04)
     assert first[0].metrics["trace_within_train"] == pytest.approx(3.67, abs=0.005)
     before = records.load("weight-decay-alone", "decay", "paper")
     for metric in ("trace_within_train", "nc1_ridge_train", "dlr_train"):

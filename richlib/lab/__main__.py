@@ -26,7 +26,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error.args[0]}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped: the same command goes on from the last epoch's end", file=sys.stderr)
+        print(
+            "stopped: with the same command a run goes on from the end of its last epoch",
+            file=sys.stderr,
+        )
         return 130
     except (ImportError, OSError, DataError, CheckpointError, RecordError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -91,9 +94,9 @@ def _plan(args) -> None:
             names = [name for name in names if tier in _tiers(name)]
         for alike in costing_the_same(expand(names, tier), tier):
             row = plan(alike[0], tier, measured_steps=args.steps).row()
-            names = ("<br>" if args.markdown else ", ").join(alike)
-            first_of_all = {"run": names, "tier": tier, "recorded": recorded(alike, tier)}
-            row = first_of_all | row | {"run": names}
+            row["run"] = ("<br>" if args.markdown else ", ").join(alike)
+            first_of_all = {key: row.pop(key) for key in ("run", "tier")}
+            row = first_of_all | {"recorded": recorded(alike, tier)} | row
             if args.markdown:
                 head = f"| {' | '.join(row)} |\n|{' --- |' * len(row)}\n" if first else ""
                 print(f"{head}| {' | '.join(row.values())} |", flush=True)

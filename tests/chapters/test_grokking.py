@@ -86,16 +86,23 @@ def curve(record, name):
 
 def test_what_the_page_says_of_the_recorded_transformers():
     paper = records.load("grokking", "mse", "paper")
-    assert len(paper) == 3
-    for plain in paper:
+    # Of seeds 0 to 2: the highest test accuracy, and the lowest D_LR on each split.
+    highest, lowest_train, lowest_test = (
+        (0.0229, 0.0281, 0.0269),
+        (0.0630, 0.0453, 0.0505),
+        (0.3469, 0.2417, 0.2687),
+    )
+    for plain, tested, on_train, on_test in zip(
+        paper, highest, lowest_train, lowest_test, strict=True
+    ):
         learned = [a for epoch, a in curve(plain, "accuracy_train").items() if epoch >= 350]
         assert learned[0] > 0.99 and min(learned) > 0.95 and max(learned[-100:]) < 1
-        assert max(plain.curves["accuracy_test"]) < 0.03
+        assert max(plain.curves["accuracy_test"]) == pytest.approx(tested, abs=1e-4)
         lowest = min(plain.curves["dlr_train"])
-        assert lowest == pytest.approx(0.05, abs=0.015)
+        assert lowest == pytest.approx(on_train, abs=1e-3)
         epoch = plain.curves["epoch"][plain.curves["dlr_train"].index(lowest)]
         assert 600 <= epoch <= 700
-        assert min(plain.curves["dlr_test"]) > 0.24
+        assert min(plain.curves["dlr_test"]) == pytest.approx(on_test, abs=1e-3)
         for estimator in ("", "centered_projection_", "gram_"):
             assert 0.115 < plain.metrics[f"dlr_{estimator}train"] < 0.255
     edges = [measures.spectrum_at(1_000, measures.eigenvalue_step)(plain) for plain in paper]

@@ -6,8 +6,10 @@ within 5% of C: the rule for numbers grants as much, and the paper's own values 
 
 from functools import partial
 
-from richlib.lab.claims.measures import final, utilization_dimension, when_fitted
-from richlib.lab.claims.rule import Direction, Metric, Term, rising
+from richlib.lab.claims.measures import final, when_fitted
+from richlib.lab.claims.rule import Claim, Direction, Term, rising
+from richlib.lab.claims.tables import TABLE_4
+from richlib.lab.data import LAYOUT
 
 _table_1 = partial(
     Direction, "Section 4.1: Table 1", experiment="weight-decay-alone", chapter="earlier_measures"
@@ -27,30 +29,18 @@ def _by_scale(metric: str, *alphas: float) -> tuple[Term, ...]:
     return rising(metric, *(f"alpha-{alpha:g}" for alpha in alphas))
 
 
-# C, and the paper's D_eff of the eigenvalues, of the utilization, and D_LR.
-_TABLE_4 = {
-    ("resnet18", "mnist"): (10, 10.1, 10.0, 4.4e-3),
-    ("vgg16-bn", "mnist"): (10, 10.0, 10.0, 1.8e-2),
-    ("resnet18", "cifar10"): (10, 10.4, 10.0, 3.1e-3),
-    ("vgg16-bn", "cifar10"): (10, 10.0, 10.0, 1.1e-3),
-    ("resnet18", "cifar100"): (100, 99.9, 99.7, 2.5e-2),
-    ("vgg16-bn", "cifar100"): (100, 95.8, 99.4, 7.4e-2),
-}
-
-
-def _of_network(model: str, data: str, C: int, *printed: float) -> list[Direction]:
-    def term(metric: Metric) -> Term:
-        return Term(metric, (f"{model}-{data}",))
-
-    statements = {
-        f"D_eff(ρ) is C = {C}": (0.95 * C, term("effective_dimension"), 1.05 * C),
-        f"D_eff(Q̂) is C = {C}": (0.95 * C, term(utilization_dimension), 1.05 * C),
-        "rich, D_LR below 0.1": (term("dlr_train"), 0.1),
-    }
-    return [
-        _table_4(f"{model}, {data}: {statement}", terms=terms, printed=(value,))
-        for (statement, terms), value in zip(statements.items(), printed, strict=True)
-    ]
+def _of_table_4(cell: Claim) -> list[Direction]:
+    """What is said of a number of Table 4; nothing of its accuracies."""
+    C = LAYOUT[cell.variant.rpartition("-")[2]][1]
+    term, printed = Term(cell.metric, (cell.variant,)), (cell.value,)
+    if cell.metric == "accuracy_test":
+        return []
+    if cell.metric == "dlr_train":
+        return [
+            _table_4(f"{cell.statement} is below 0.1: rich", terms=(term, 0.1), printed=printed)
+        ]
+    bounds = (0.95 * C, term, 1.05 * C)
+    return [_table_4(f"{cell.statement} is C = {C}", terms=bounds, printed=printed)]
 
 
 STATED = [
@@ -190,5 +180,5 @@ STATED = [
         percent=True,
         chapter="batch_normalization",
     ),
-    *(d for of, values in _TABLE_4.items() for d in _of_network(*of, *values)),
+    *(direction for cell in TABLE_4 for direction in _of_table_4(cell)),
 ]
