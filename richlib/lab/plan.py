@@ -14,7 +14,8 @@ from richlib.lab.experiments import Recipe, find
 from richlib.lab.step import FLOAT32, Step
 from richlib.lab.tasks import Split, modulus
 
-TRAINING_SAMPLES = {"digits": 1400, "mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000}
+TRAINING_SAMPLES = {"digits": 1400} | dict.fromkeys(("mnist", "mnist-pairs"), 60_000)
+TRAINING_SAMPLES |= dict.fromkeys(("cifar10", "cifar100"), 50_000)
 # Dense float32 products per second, with tensor cores (TF32) where the card has them: from the
 # makers' data sheets. Small networks reach a small part of that, and no step is faster than the
 # time it takes to start its kernels.

@@ -197,6 +197,23 @@ def test_digits_are_embedded_and_always_the_same(cache, monkeypatch):
     assert not cache.exists()
 
 
+def test_pairs_are_two_pictures_of_one_split_and_the_number_they_make(own, mnist):
+    np.savez(own / "mnist.npz", **mnist)
+    pairs, again = load("mnist-pairs"), load("mnist-pairs")
+    assert pairs.num_classes == 100 and pairs.copy is False
+    assert pairs.source == "pairs of mnist, file in RICHLIB_DATA" and pairs.sha256 == again.sha256
+    for split in ("train", "test"):
+        single, x = mnist[f"x_{split}"], getattr(pairs, f"x_{split}")
+        label_of = {
+            picture.tobytes(): y for picture, y in zip(single, mnist[f"y_{split}"], strict=True)
+        }
+        for left, pair, y in zip(single, x, getattr(pairs, f"y_{split}"), strict=True):
+            assert (pair[:, :28] == left).all()
+            right = np.ascontiguousarray(pair[:, 28:]).tobytes()
+            assert y == 10 * label_of[left.tobytes()] + label_of[right]
+        assert sorted(p[:, 28:].tobytes() for p in x) == sorted(p.tobytes() for p in single)
+
+
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="'minst': expected one of digits, mnist, cifar10, cifar1"):
         load("minst")
