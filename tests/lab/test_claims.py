@@ -11,7 +11,7 @@ import yaml
 
 from richlib.lab import __main__ as command_line
 from richlib.lab import claims, records
-from richlib.lab.claims import CLAIMS, Claim, Direction, Elsewhere, Term, measures, rule
+from richlib.lab.claims import CLAIMS, Claim, Direction, Elsewhere, Term, bounds, measures, rule
 from richlib.lab.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -246,10 +246,23 @@ def test_quality_and_utilization_at_C():
     assert measures.quality(scalar) == 0.1
 
 
-def test_eigenvalue_step():
-    falling = [1.0] * 9 + [0.5, 0.1, 0.01]  # ρ_10 and ρ_11
-    assert measures.eigenvalue_step(run(spectra=spectra(eigenvalues=falling))) == 0.2
-    assert measures.eigenvalue_step(run(spectra=spectra(eigenvalues=falling[:10]))) == 0.0
+@pytest.mark.parametrize(
+    "eigenvalues, step",
+    [
+        ([1.0] * 8 + [0.8, 0.5, 0.1, 0.01], 0.125),  # ρ_11 / ρ_9
+        ([50.0] + [1.0] * 9 + [0.1], 0.1),  # the constant first
+        ([1.0] * 9 + [0.15, 0.1], 0.1),  # the constant last
+        ([1.0] * 10, 0.0),
+    ],
+)
+def test_eigenvalue_step(eigenvalues, step):
+    assert measures.eigenvalue_step(run(spectra=spectra(eigenvalues=eigenvalues))) == step
+
+
+def test_dead_features_have_no_shape():
+    dead = run(spectra=spectra())
+    assert math.isnan(measures.eigenvalue_step(dead))
+    assert math.isnan(measures.utilization(dead)) and math.isnan(measures.quality(dead))
 
 
 def test_utilization_dimension_counts_equal_shares():
@@ -284,11 +297,9 @@ CURVES = {
 def test_points_of_curves():
     record = run(curves=CURVES)
     assert measures.at_epoch(5, "dlr_train")(record) == 0.3
-    assert measures.when_fitted("dlr_train")(record) == 0.3
+    assert math.isnan(measures.at_epoch(20, "dlr_train")(record))  # training ended before
     assert measures.final("dlr_train")(record) == 0.4
     assert measures.rise("dlr_train")(record) == pytest.approx(0.2)
-    never = run(curves=CURVES | {"accuracy_train": [0.1] * 4})
-    assert math.isnan(measures.when_fitted("dlr_train")(never))
     with pytest.raises(ValueError):
         measures.at_epoch(2, "dlr_train")(record)
 
@@ -298,14 +309,16 @@ def test_spectra_during_training():
     found |= spectra(
         utilization=[0.0] * 9 + [0.7, 1.0], eigenvalues=[9, 8, *[2] * 9], prefix="epoch5/"
     )
-    record = run(spectra=found)
+    record = run(spectra=found, curves=CURVES)
     assert measures.spectrum_at(5, measures.utilization)(record) == 0.7
+    assert math.isnan(measures.spectrum_at(20, measures.utilization)(record))
     assert measures.utilization(record) == 0.5
     assert measures.unevenness(record) == 19 / 11  # ρ_2 / ρ_10
     assert measures.spectrum_at(5, measures.unevenness)(record) == 4
     assert measures.unevenness(run(spectra=spectra(eigenvalues=[1.0] * 9))) == math.inf
     both = measures.least(measures.utilization, measures.spectrum_at(5, measures.utilization))
     assert both(record) == 0.5
+    assert math.isnan(measures.least(measures.utilization, lambda record: math.nan)(record))
     with pytest.raises(KeyError, match="utilization"):
         measures.spectrum_at(7, measures.utilization)(record)
 
@@ -325,6 +338,7 @@ def test_layers():
     assert measures.between(2, 3, "utilization")(record) == pytest.approx(-0.1)
     assert measures.variation(1, 3, "utilization")(record) == pytest.approx(0.3)
     assert measures.variation(2, 4, "utilization")(record) == pytest.approx(0.5)
+    assert measures.largest_before_the_last("utilization")(record) == 0.5
 
 
 def test_layers_are_not_taken_for_epochs():
@@ -339,6 +353,34 @@ def test_differences_of_two_networks_by_layer():
     assert measures.difference_in_the_last("utilization")(a, b) == pytest.approx(0.5)
     assert measures.difference_before_the_last("utilization")(a, b) == pytest.approx(0.4)
     assert measures.difference_before_the_last("utilization")(b, a) == pytest.approx(0.4)
+
+
+def test_a_factor_is_the_same_both_ways():
+    a, b = run(metrics={"m": 2.0}), run(metrics={"m": 10.0})
+    assert measures.factor("m")(a, b) == measures.factor("m")(b, a) == 5
+
+
+@pytest.mark.parametrize(
+    "bound, values, verdict",
+    [
+        (bounds.rich, {"dlr_train": 0.09}, "reproduced"),
+        (bounds.rich, {"dlr_train": 0.11}, "not reproduced"),
+        (bounds.lazy, {"dlr_train": 0.11}, "reproduced"),
+        (bounds.only_C, {"utilization": 0.96}, "reproduced"),
+        (bounds.only_C, {"utilization": 0.94}, "not reproduced"),
+        (bounds.more, {"utilization": 0.94}, "reproduced"),
+        (bounds.significant, {"step": 0.09}, "reproduced"),
+        (bounds.significant, {"step": 0.11}, "not reproduced"),
+    ],
+)
+def test_words_as_bounds(write, bound, values, verdict):
+    found = spectra(
+        utilization=[0.0] * 9 + [values.get("utilization", 1.0)],
+        eigenvalues=[1.0] * 10 + [values.get("step", 0.0)],
+    )
+    changes = {"spectra": found, "recipe": SHIPPED.recipe | {"data": "mnist"}}
+    folder = write(values.get("dlr_train", 0.0), metrics=values, variant="a", **changes)
+    assert dataclasses.replace(order, terms=bound("a"), printed=()).verdict(folder) == verdict
 
 
 def test_decay_is_the_exponent_of_a_power_law():
@@ -497,8 +539,8 @@ def test_the_rows_of_table_3_are_of_its_conditions():
 
 
 def test_s_init_is_read_in_two_ways():
-    cells = [c for c in claims.TABLE_7 if c.metric == "s_init_train"]
-    for cell, other in zip(cells, claims.TABLE_7_OF_NEURONS, strict=True):
+    cells = [c for c in (*claims.TABLE_6, *claims.TABLE_7) if c.metric == "s_init_train"]
+    for cell, other in zip(cells, claims.OF_NEURONS, strict=True):
         assert (other.value, other.std, other.variant) == (cell.value, cell.std, cell.variant)
         assert other.metric == "s_init_neurons_train" and other.source != cell.source
 
@@ -552,7 +594,7 @@ def test_what_chapters_decide_is_tested_there():
     elsewhere = [c for c in CLAIMS if isinstance(c, Elsewhere)]
     assert elsewhere
     for c in elsewhere:
-        assert (ROOT / "tests" / c.test).exists() and claims.page(c.chapter)
+        assert (ROOT / "tests" / c.test).exists() and claims.page(c.chapter) and c.found
         assert c.row()["verdict"] == "tested in its chapter"
 
 

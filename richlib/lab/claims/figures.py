@@ -1,14 +1,14 @@
 """What the paper's figures show, as orders: the numbers beside them are in tables.py.
 
-"Uses only C eigenfunctions" is Π̂(C) above 0.95 (ideally 1, Section 5.3; 5% is what the rule for
-numbers grants); "is rich" is D_LR below 0.1, the bound that the caption of Fig. 15 names.
-Eigenvalues are compared where they should fall, between the C-th and the next. The end of a
-statement, in parentheses, says of what the terms are, from the smallest on.
+What "rich", "uses only C" and the like mean is in bounds.py; "nearly even" is within a factor ten.
+The end of a statement, in parentheses, says of what the terms are, from the smallest on.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from richlib.lab.claims import measures
+from richlib.lab.claims.bounds import lazy, more, only_C, rich, significant
 from richlib.lab.claims.measures import eigenvalue_step, quality, utilization
 from richlib.lab.claims.rule import Direction, Elsewhere, Term, rising
 
@@ -16,14 +16,6 @@ from richlib.lab.claims.rule import Direction, Elsewhere, Term, rising
 def _shows(figure: int, experiment: str, chapter: str):
     """Makes the directions of a figure, from a statement and terms."""
     return partial(Direction, f"Figure {figure}", experiment=experiment, chapter=chapter)
-
-
-def _only_C(variant: str) -> tuple[float | Term, ...]:
-    return 0.95, Term(utilization, (variant,))
-
-
-def _rich(variant: str) -> tuple[float | Term, ...]:
-    return Term("dlr_train", (variant,)), 0.1
 
 
 _1 = _shows(1, "encoded-labels", "encoded_labels")
@@ -44,9 +36,6 @@ _19 = _shows(19, "learning-rate", "layers")
 _20 = _shows(20, "batch-normalization", "layers")
 _21 = _shows(21, "layerwise", "layers")
 
-# The paper does not list its numbers of samples: these are among ours at every tier but pocket.
-_SAMPLES = ("n-10000", "n-3000", "n-1000", "n-300", "n-100")
-
 
 def _steeper(metric: str) -> tuple[Term, Term]:
     """The exponent from 1,000 to 10,000 samples is larger than that from 100 to 1,000."""
@@ -65,8 +54,23 @@ def _most_in_the_last(*variants: str) -> tuple[Term, Term]:
     return Term(earlier, variants), Term(measures.difference_in_the_last("utilization"), variants)
 
 
-def _computed(figure: int, statement: str, chapter: str) -> Elsewhere:
-    return Elsewhere(f"Figure {figure}", statement, chapter, f"chapters/test_{chapter}.py")
+def _last_is_largest(variant: str) -> tuple[Term, Term]:
+    """Π̂(C) of the last layer is larger than that of any other."""
+    earlier = measures.largest_before_the_last("utilization")
+    return Term(earlier, (variant,)), Term(measures.layer(-1, "utilization"), (variant,))
+
+
+def _through_training(measure: Callable, *epochs: int) -> Callable:
+    """The smallest value that a measure of the spectrum has at the epochs and at the end."""
+    return measures.least(*(measures.spectrum_at(e, measure) for e in epochs), measure)
+
+
+def _before_training(curve: str) -> Callable:
+    return measures.spectrum_at(0, measures.following_intensity(curve))
+
+
+def _computed(figure: int, statement: str, found: str, chapter: str) -> Elsewhere:
+    return Elsewhere(f"Figure {figure}", statement, found, chapter)
 
 
 FIGURES: list[Direction | Elsewhere] = [
@@ -85,13 +89,12 @@ FIGURES: list[Direction | Elsewhere] = [
         "(i) the first C eigenfunctions express less of the target: Π*(C) (rich, lazy)",
         terms=rising(quality, "full", "last-layer"),
     ),
-    _1("(ii) the rich network uses only C: Π̂(C) above 0.95", terms=_only_C("full")),
+    _1("the network with all layers trained is rich: D_LR below 0.1", terms=rich("full")),
+    _1("the one with the last layer trained is lazy: above 0.1", terms=lazy("last-layer")),
+    _1("(ii) the rich network uses only C: Π̂(C) above 0.95", terms=only_C("full")),
+    _1("(ii) the lazy one uses more: Π̂(C) below 0.95", terms=more("last-layer")),
     _1(
-        "(ii) the lazy one uses more: Π̂(C) (lazy, rich)",
-        terms=rising(utilization, "last-layer", "full"),
-    ),
-    _1(
-        "(iii) eigenvalues of the rich network fall more after the C-th: ρ_{C+1}/ρ_C (rich, lazy)",
+        "(iii) eigenvalues of the rich network fall more at the C-th: ρ_{C+1}/ρ_{C−1} (rich, lazy)",
         terms=rising(eigenvalue_step, "full", "last-layer"),
     ),
     _2(
@@ -101,24 +104,27 @@ FIGURES: list[Direction | Elsewhere] = [
     _2("(b) so does the test loss (below, beyond)", terms=_steeper("loss_test")),
     _2("(c) so does D_LR (below, beyond)", terms=_steeper("dlr_train")),
     _2(
-        "(c) D_LR falls with every increase of n (10,000, 3,000, 1,000, 300, 100)",
-        terms=rising("dlr_train", *_SAMPLES),
+        "(c) enough samples are critical for rich dynamics: D_LR above 0.1 at 100",
+        terms=lazy("n-100"),
     ),
+    _2("(c) and below 0.1 with all pictures", terms=rich("n-50000")),
     _2(
-        "(c) and on to all pictures (50,000, 30,000, 10,000)",
-        terms=rising("dlr_train", "n-50000", "n-30000", "n-10000"),
+        "(c) D_LR is smaller with all pictures than with 100 (50,000, 100)",
+        terms=rising("dlr_train", "n-50000", "n-100"),
     ),
-    _3("(ii) with batch normalization only C are used: Π̂(C) above 0.95", terms=_only_C("with")),
+    _3("(ii) with batch normalization only C are used: Π̂(C) above 0.95", terms=only_C("with")),
+    _3("(ii) without it more are: Π̂(C) below 0.95", terms=more("without")),
     _3(
-        "(ii) without it more are: Π̂(C) (without, with)",
-        terms=rising(utilization, "without", "with"),
+        "(iii) with it only C are significant: ρ_{C+1}/ρ_{C−1} below 0.1",
+        terms=significant("with"),
     ),
     _3(
-        "(iii) with it eigenvalues fall more after the C-th: ρ_{C+1}/ρ_C (with, without)",
+        "(iii) without it eigenvalues fall more slowly: ρ_{C+1}/ρ_{C−1} (with, without)",
         terms=rising(eigenvalue_step, "with", "without"),
     ),
-    _4("(ii) at rate 0.05 only C are used: Π̂(C) above 0.95", terms=_only_C("middle")),
-    _4("(ii) at rate 0.2 only C are used: Π̂(C) above 0.95", terms=_only_C("high")),
+    _4("(ii) at rate 0.05 only C are used: Π̂(C) above 0.95", terms=only_C("middle")),
+    _4("(ii) at rate 0.2 only C are used: Π̂(C) above 0.95", terms=only_C("high")),
+    _4("(ii) at rate 0.005 more are: Π̂(C) below 0.95", terms=more("low")),
     _4(
         "(ii) at 0.005 more than at 0.05: Π̂(C) (0.005, 0.05)",
         terms=rising(utilization, "low", "middle"),
@@ -137,78 +143,103 @@ FIGURES: list[Direction | Elsewhere] = [
     ),
     *(
         _5(
-            f"{curve} follows intensity during training, too: above 0 at epochs 1, 5 and 20",
+            f"{curve} follows intensity during training, too: above 0 at epochs 1, 5, 20, the end",
             terms=(
                 0.0,
-                Term(
-                    measures.least(
-                        *(
-                            measures.spectrum_at(epoch, measures.following_intensity(curve))
-                            for epoch in (1, 5, 20)
-                        )
-                    ),
-                    ("middle",),
-                ),
+                Term(_through_training(measures.following_intensity(curve), 1, 5, 20), ("middle",)),
             ),
         )
         for curve in ("quality", "utilization")
     ),
-    _computed(6, "features and their eigenfunctions", "linear_models"),
-    _computed(7, "large features are learned, small ones are not", "linear_models"),
-    _computed(9, "a network learns a step", "learning_a_step"),
-    _10("the scalar regression is rich: D_LR below 0.1", terms=_rich("scalar")),
-    _10("the classification is rich: D_LR below 0.1", terms=_rich("classes")),
-    _10("the regression uses its minimum of features: Π̂(2) above 0.95", terms=_only_C("scalar")),
+    *(
+        _5(
+            f"and {curve} does so more than before training (epoch 0, end)",
+            terms=(
+                Term(_before_training(curve), ("middle",)),
+                Term(measures.following_intensity(curve), ("middle",)),
+            ),
+        )
+        for curve in ("quality", "utilization")
+    ),
+    _computed(6, "features and their eigenfunctions", "as drawn", "linear_models"),
+    _computed(
+        7,
+        "large features are learned, small ones are not",
+        "as drawn, with points of ours",
+        "linear_models",
+    ),
+    _computed(
+        9,
+        "a network learns a step: one feature fits target and output, few are significant after "
+        "training",
+        "one does, up to nine tenths of the step; few are significant, and no more were before",
+        "learning_a_step",
+    ),
+    _10("the scalar regression is rich: D_LR below 0.1", terms=rich("scalar")),
+    _10("the classification is rich: D_LR below 0.1", terms=rich("classes")),
+    _10("the regression uses its minimum of features: Π̂(2) above 0.95", terms=only_C("scalar")),
     _10(
-        "the classification uses its minimum of features: Π̂(C) above 0.95", terms=_only_C("classes")
+        "the classification uses its minimum of features: Π̂(C) above 0.95", terms=only_C("classes")
     ),
     _11(
         "(ii) the larger α, the more features are used: Π̂(C) (20, 2, 0.2)",
         terms=rising(utilization, "alpha-20", "alpha-2", "alpha-0.2"),
     ),
     _11(
-        "(iii) the larger α, the less eigenvalues fall after the C-th: ρ_{C+1}/ρ_C (0.2, 2, 20)",
+        "(iii) the larger α, the less eigenvalues fall: ρ_{C+1}/ρ_{C−1} (0.2, 2, 20)",
         terms=rising(eigenvalue_step, "alpha-0.2", "alpha-2", "alpha-20"),
     ),
-    _12("after grokking only C are used: Π̂(C) above 0.95", terms=_only_C("mse")),
     _12(
-        "before it more are: Π̂(C) (epoch 200, end)",
-        terms=(
-            Term(measures.spectrum_at(200, utilization), ("mse",)),
-            Term(utilization, ("mse",)),
+        "after grokking fewer features are used than before: Π̂(C) (step 200, step 3000)",
+        terms=tuple(
+            Term(measures.spectrum_at(epoch, utilization), ("mse",)) for epoch in (200, 3000)
         ),
     ),
-    _12(
-        "and eigenvalues fall less after the C-th then: ρ_{C+1}/ρ_C (end, epoch 200)",
-        terms=(
-            Term(eigenvalue_step, ("mse",)),
-            Term(measures.spectrum_at(200, eigenvalue_step), ("mse",)),
-        ),
+    _13("without weight decay the network is rich already: D_LR below 0.1", terms=rich("none")),
+    _13("without weight decay only C are used: Π̂(C) above 0.95", terms=only_C("none")),
+    _13(
+        "without weight decay only C are significant: ρ_{C+1}/ρ_{C−1} below 0.1",
+        terms=significant("none"),
     ),
-    _13("without weight decay the network is rich already: D_LR below 0.1", terms=_rich("none")),
-    _13("without weight decay only C are used: Π̂(C) above 0.95", terms=_only_C("none")),
-    _14(
-        "after one epoch ResNet18 has the smaller D_LR (ResNet18, MLP)",
-        terms=rising(measures.at_epoch(1, "dlr_train"), "resnet18", "mlp"),
+    _13(
+        "decay aids low rank: ρ_{C+1}/ρ_{C−1} (1e-3, 1e-4, 0)",
+        terms=rising(eigenvalue_step, "strong", "weak", "none"),
     ),
     _14(
-        "and concentrates more on the first C: Π̂(C) after one epoch (MLP, ResNet18)",
+        "(a) ResNet18 uses only C from epoch 1 to the end: Π̂(C) above 0.95 at epochs 1, 5, 20, the "
+        "end",
+        terms=(0.95, Term(_through_training(utilization, 1, 5, 20), ("resnet18",))),
+    ),
+    _14("(a) at the end ResNet18 uses only C: Π̂(C) above 0.95", terms=only_C("resnet18")),
+    _14(
+        "(a) only C of its features are significant: ρ_{C+1}/ρ_{C−1} below 0.1",
+        terms=significant("resnet18"),
+    ),
+    _14(
+        "(b) the MLP concentrates less on the first C: Π̂(C) after one epoch (MLP, ResNet18)",
         terms=rising(measures.spectrum_at(1, utilization), "mlp", "resnet18"),
     ),
-    _14("(a) at the end ResNet18 uses only C: Π̂(C) above 0.95", terms=_only_C("resnet18")),
+    _14("(b) at the end the MLP uses more than C: Π̂(C) below 0.95", terms=more("mlp")),
     _14(
-        "(b) the MLP uses more: Π̂(C) (MLP, ResNet18)", terms=rising(utilization, "mlp", "resnet18")
+        "(b) and more than around epoch 30: Π̂(C) (end, epoch 30)",
+        terms=(
+            Term(utilization, ("mlp",)),
+            Term(measures.spectrum_at(30, utilization), ("mlp",)),
+        ),
     ),
     _14(
-        "(b) from its lowest D_LR rises again, more than for ResNet18 (ResNet18, MLP)",
-        terms=rising(measures.rise("dlr_train"), "resnet18", "mlp"),
+        "(b) its dynamics deviate from the rich ones after epoch 30: D_LR (epoch 30, end)",
+        terms=(
+            Term(measures.at_epoch(30, "dlr_train"), ("mlp",)),
+            Term(measures.final("dlr_train"), ("mlp",)),
+        ),
     ),
     _14(
-        "eigenvalues of ResNet18 fall more after the C-th: ρ_{C+1}/ρ_C (ResNet18, MLP)",
+        "eigenvalues of ResNet18 fall more at the C-th: ρ_{C+1}/ρ_{C−1} (ResNet18, MLP)",
         terms=rising(eigenvalue_step, "resnet18", "mlp"),
     ),
     *(
-        _15(f"{name}: rich, D_LR below 0.1", terms=_rich(variant), printed=(dlr,))
+        _15(f"{name}: rich, D_LR below 0.1", terms=rich(variant), printed=(dlr,))
         for name, variant, dlr in (
             ("no labels shuffled", "shuffled-0", 0.031),
             ("10% shuffled", "shuffled-0.1", 0.042),
@@ -216,7 +247,18 @@ FIGURES: list[Direction | Elsewhere] = [
         )
     ),
     *(
-        _15(f"(ii) {name}: only C are used, Π̂(C) above 0.95", terms=_only_C(variant))
+        _15(f"(ii) {name}: only C are used, Π̂(C) above 0.95", terms=only_C(variant))
+        for name, variant in (
+            ("no labels shuffled", "shuffled-0"),
+            ("10% shuffled", "shuffled-0.1"),
+            ("all shuffled", "shuffled-1"),
+        )
+    ),
+    *(
+        _15(
+            f"(iii) {name}: only C are significant, ρ_{{C+1}}/ρ_{{C−1}} below 0.1",
+            terms=significant(variant),
+        )
         for name, variant in (
             ("no labels shuffled", "shuffled-0"),
             ("10% shuffled", "shuffled-0.1"),
@@ -239,16 +281,26 @@ FIGURES: list[Direction | Elsewhere] = [
         printed=(0.968,),
         percent=True,
     ),
-    _16("the rich network uses only C: Π̂(C) above 0.95", terms=_only_C("full")),
+    _16("the rich network uses only C: Π̂(C) above 0.95", terms=only_C("full")),
+    _16("the lazy one uses more: Π̂(C) below 0.95", terms=more("last-layer")),
     _16(
-        "the lazy one uses more: Π̂(C) (lazy, rich)", terms=rising(utilization, "last-layer", "full")
+        "in the rich one only C are significant: ρ_{C+1}/ρ_{C−1} below 0.1",
+        terms=significant("full"),
     ),
     _16(
-        "eigenvalues of the rich network fall more after the C-th: ρ_{C+1}/ρ_C (rich, lazy)",
+        "eigenvalues of the rich network fall more at the C-th: ρ_{C+1}/ρ_{C−1} (rich, lazy)",
         terms=rising(eigenvalue_step, "full", "last-layer"),
     ),
-    _17("with the cross-entropy the network is rich: D_LR below 0.1", terms=_rich("cross-entropy")),
-    _17("with the cross-entropy only C are used: Π̂(C) above 0.95", terms=_only_C("cross-entropy")),
+    _17("with the cross-entropy the network is rich: D_LR below 0.1", terms=rich("cross-entropy")),
+    _17("with the cross-entropy only C are used: Π̂(C) above 0.95", terms=only_C("cross-entropy")),
+    _17(
+        "with the cross-entropy only C are significant: ρ_{C+1}/ρ_{C−1} below 0.1",
+        terms=significant("cross-entropy"),
+    ),
+    _17(
+        "with the mean squared error the first C are nearly even from epoch 1: ρ_2/ρ_C below 10",
+        terms=(Term(measures.spectrum_at(1, measures.unevenness), ("mse",)), 10.0),
+    ),
     *(
         _17(
             f"at epoch {epoch} the first C eigenvalues are less even than with the mean squared "
@@ -257,11 +309,35 @@ FIGURES: list[Direction | Elsewhere] = [
         )
         for epoch in (1, 5)
     ),
+    _17(
+        "after epoch 5 they become more even: ρ_2/ρ_C with the cross-entropy (end, epoch 5)",
+        terms=(
+            Term(measures.unevenness, ("cross-entropy",)),
+            Term(measures.spectrum_at(5, measures.unevenness), ("cross-entropy",)),
+        ),
+    ),
     _18("quality rises from layer to layer: Π*(C)", terms=_in_depth("quality", "middle", 4)),
     _18("utilization rises from layer to layer: Π̂(C)", terms=_in_depth("utilization", "middle", 4)),
     _19(
         "rates 0.005 and 0.05 differ most in the last layer: Π̂(C) (most before, last)",
         terms=_most_in_the_last("low", "middle"),
+    ),
+    *(
+        _19(
+            f"at rate {rate} the last layer is the most low-rank: Π̂(C) (largest before, last)",
+            terms=_last_is_largest(variant),
+        )
+        for rate, variant in (("0.005", "low"), ("0.05", "middle"), ("0.2", "high"))
+    ),
+    *(
+        _20(
+            f"{network} the last layer is the most low-rank: Π̂(C) (largest before, last)",
+            terms=_last_is_largest(variant),
+        )
+        for network, variant in (
+            ("with batch normalization", "with"),
+            ("without batch normalization", "without"),
+        )
     ),
     _20(
         "with batch normalization quality rises from layer to layer: Π*(C)",
@@ -292,7 +368,19 @@ FIGURES: list[Direction | Elsewhere] = [
         terms=rising("accuracy_test", "layerwise", "full"),
         percent=True,
     ),
-    _computed(23, "the error of the Nyström method, by the decay of the eigenvalues", "nystrom"),
-    _computed(24, "how errors of eigenfunctions add up", "nystrom"),
-    _computed(25, "projection measures with and without orthonormalization", "nystrom"),
+    _computed(
+        23,
+        "the Nyström method has good eigenvalues but for the tail (a), good eigenfunctions where "
+        "eigenvalues are large against the median (b), a space within 0.25 (c)",
+        "(a) as stated; (b) gaps between eigenvalues decide, not the median; (c) for these "
+        "exponents, not in general",
+        "nystrom",
+    ),
+    _computed(24, "how errors of eigenfunctions add up", "as drawn", "nystrom"),
+    _computed(
+        25,
+        "orthonormalization keeps projection measures below 1",
+        "as stated, on a smaller network",
+        "nystrom",
+    ),
 ]

@@ -41,9 +41,16 @@ def utilization(record: Record) -> float:
 
 
 def eigenvalue_step(record: Record) -> float:
-    """ρ_{C+1} / ρ_C: near 0 where only C features are significant (Section 5.3)."""
+    """ρ_{C+1} / ρ_{C−1}: near 0 where only C features are significant (ρ_C ≫ ρ_{C+1}, Section 5.3).
+
+    One of the C is the constant function, which D_LR leaves out. The paper finds it first, and so
+    large; in some of our networks it comes last, and faint. Passing over the C-th, the measure does
+    not depend on that. 0 where the features have rank C, nan where they are dead.
+    """
     ρ, C = record.spectra["eigenvalues"], minimal(record)
-    return ρ[C] / ρ[C - 1] if len(ρ) > C else 0.0
+    if not ρ:
+        return math.nan
+    return ρ[C] / ρ[C - 2] if len(ρ) > C else 0.0
 
 
 def utilization_dimension(record: Record) -> float:
@@ -52,8 +59,9 @@ def utilization_dimension(record: Record) -> float:
 
 
 def following_intensity(curve: str) -> Measure:
-    """Rank correlation, over the eigenfunctions k ≥ 2, of their eigenvalue and their own share of
-    "quality" or "utilization" (Fig. 5): 1 if the stronger of two always has the larger share.
+    """Rank correlation, over the recorded eigenfunctions k ≥ 2, of their eigenvalue and their own
+    share of "quality" or "utilization" (Fig. 5): 1 if the stronger of two always has the larger
+    share. At the end all are recorded, during training the leading ones.
     """
 
     def measure(record: Record) -> float:
@@ -71,19 +79,24 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def at_epoch(epoch: int, curve: str) -> Measure:
-    """A curve at an epoch at which it was measured."""
+    """A curve at an epoch at which it was measured; nan if training ended before."""
 
     def measure(record: Record) -> float:
-        return record.curves[curve][record.curves["epoch"].index(epoch)]
+        epochs = record.curves["epoch"]
+        return record.curves[curve][epochs.index(epoch)] if epoch <= epochs[-1] else math.nan
 
     return measure
 
 
 def spectrum_at(epoch: int, measure: Measure) -> Measure:
-    """A measure of the spectrum, during training: at an epoch whose spectrum is kept."""
+    """A measure of the spectrum, during training: at an epoch whose spectrum is kept; nan if
+    training ended before.
+    """
     prefix = f"epoch{epoch}/"
 
     def then(record: Record) -> float:
+        if epoch > record.curves["epoch"][-1]:
+            return math.nan
         kept = {
             key.removeprefix(prefix): values
             for key, values in record.spectra.items()
@@ -95,8 +108,8 @@ def spectrum_at(epoch: int, measure: Measure) -> Measure:
 
 
 def least(*of: Measure) -> Measure:
-    """The smallest of several measures."""
-    return lambda record: min(measure(record) for measure in of)
+    """The smallest of several measures; nan if one of them is."""
+    return lambda record: float(np.min([measure(record) for measure in of]))
 
 
 def unevenness(record: Record) -> float:
@@ -105,16 +118,6 @@ def unevenness(record: Record) -> float:
     """
     ρ, C = record.spectra["eigenvalues"], minimal(record)
     return ρ[1] / ρ[C - 1] if len(ρ) >= C else math.inf
-
-
-def when_fitted(curve: str) -> Measure:
-    """A curve where the accuracy on training samples first reaches 99%; nan if it never does."""
-
-    def measure(record: Record) -> float:
-        pairs = zip(record.curves["accuracy_train"], record.curves[curve], strict=True)
-        return next((value for fitted, value in pairs if fitted >= 0.99), math.nan)
-
-    return measure
 
 
 def final(curve: str) -> Measure:
@@ -156,6 +159,21 @@ def difference_before_the_last(curve: str) -> Callable[[Record, Record], float]:
     return lambda a, b: max(_differences(a, b, curve)[:-1])
 
 
+def largest_before_the_last(curve: str) -> Measure:
+    """Π*(C) or Π̂(C) of that earlier layer in which it is largest."""
+    return lambda record: max(_of_layers(record, curve)[:-1])
+
+
+def factor(metric: str) -> Callable[[Record, Record], float]:
+    """How many times as large a metric is in one of two runs as in the other, at least 1."""
+
+    def measure(a: Record, b: Record) -> float:
+        ratio = a.metrics[metric] / b.metrics[metric]
+        return max(ratio, 1 / ratio)
+
+    return measure
+
+
 def decay(metric: str) -> Callable[[Record, Record], float]:
     """The exponent b with which a metric falls as n^(-b) from one number of samples to a larger
     one; of "error_test", one minus the accuracy.
@@ -175,6 +193,8 @@ def decay(metric: str) -> Callable[[Record, Record], float]:
 
 def _at_C(record: Record, curve: str, layer: str = "") -> float:
     values = record.spectra[layer + curve]
+    if not values:  # of dead features
+        return math.nan
     return values[min(minimal(record), len(values)) - 1]
 
 

@@ -235,15 +235,20 @@ class Direction(Anchored):
 
 @dataclass(frozen=True)
 class Elsewhere(Anchored):
-    """A figure that a chapter computes as it is read, with nothing to train on a large machine.
+    """What a chapter decides as it is read, with nothing to train on a large machine.
 
-    test: the file, in the folder `tests`, that holds what the page says of it.
+    found: in words; the tests of the chapter hold what its page says.
     """
 
     source: str
     statement: str
+    found: str
     chapter: str
-    test: str
+
+    @property
+    def test(self) -> str:
+        """The file, in the folder `tests`, that holds what the page says of it."""
+        return f"chapters/test_{self.chapter}.py"
 
     def verdict(self, folder: Path = SHIPPED) -> str:
         """None by the rule: the tests decide, each time that they run."""

@@ -4,8 +4,8 @@ Tables 5 to 8 repeat Fig. 1b and Tables 1 to 3 with standard deviations. Table 8
 only, so accuracies of Table 3 have none; neither has anything in Table 4.
 
 The tables do not say which samples their metrics are measured on. D_LR of Table 7 is compared on
-test samples, where our runs come near it (errata); all other metrics but the test accuracy on
-training samples.
+test samples, where our runs come near it (errata), and so is D_eff(Q̂) of Table 4, as all curves of
+utilization; all other metrics but the test accuracy on training samples.
 """
 
 import dataclasses
@@ -102,9 +102,9 @@ TABLE_7 = _columns(
 )
 
 # The same cells, if the authors compared neurons (p x p) in place of samples (n x n).
-TABLE_7_OF_NEURONS = [
-    dataclasses.replace(claim, source="Table 7, of neurons", metric="s_init_neurons_train")
-    for claim in TABLE_7
+OF_NEURONS = [
+    dataclasses.replace(claim, source=f"{claim.source}, neurons", metric="s_init_neurons_train")
+    for claim in (*TABLE_6, *TABLE_7)
     if claim.metric == "s_init_train"
 ]
 
