@@ -181,3 +181,5 @@ def test_which_two_numbers_the_page_disagrees_in():
     verdicts = {(c.variant, c.metric): c.verdict() for c in numbers}
     assert len(verdicts) == 6 and verdicts.pop(("full", "dlr_train")) == "not reproduced"
     assert set(verdicts.values()) == {"reproduced"}
+    rich = [r.metrics["dlr_train"] for r in records.load("accurate-not-rich", "full", "paper")]
+    assert sum(value < 0.1 for value in rich) == 2 and sum(rich) / 3 > 0.1

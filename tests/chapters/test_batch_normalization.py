@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import mse_loss
 
 from richlib.lab import records
+from richlib.lab.claims.measures import utilization
 from richlib.lab.models import MLP
 
 DEPTH, WIDTH = 8, 256
@@ -132,6 +133,7 @@ def test_what_the_page_says_of_the_recorded_pair():
         assert started[0] < started[1]
         ahead.append(plain.metrics["accuracy_test"] - normalized.metrics["accuracy_test"])
     assert sum(difference > 0 for difference in ahead) == 1
+    assert sum(utilization(plain) > 0.95 for plain in both[1]) == 2
     for found, train, test in zip(both, (0.03, 0.23), (0.09, 0.26), strict=True):
         assert records.summary(found, "dlr_train")[0] == pytest.approx(train, abs=0.005)
         assert records.summary(found, "dlr_test")[0] == pytest.approx(test, abs=0.005)

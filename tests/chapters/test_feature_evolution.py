@@ -10,6 +10,7 @@ from torch import nn
 
 from richlib import Eigenfunctions
 from richlib.lab import records
+from richlib.lab.claims import CLAIMS
 from richlib.lab.tasks import Split
 from richlib.lab.train import train
 from richlib.spectrum import per_feature
@@ -118,3 +119,11 @@ def test_verdicts_read_more_eigenfunctions_than_the_curves_and_are_a_little_lowe
                 found.append(spearmanr(-np.arange(len(share)), share).statistic)
     for kind in (0, 1):
         assert 0 < np.mean(kept[kind::2]) - np.mean(final[kind::2]) < 0.1
+
+
+def test_verdicts_on_more_than_before_training():
+    lines = [c for c in CLAIMS if c.chapter == "feature_evolution" and "epoch 0" in c.statement]
+    assert [c.verdict() for c in lines] == ["reproduced", "not reproduced"]
+    _, seeds = lines[1].evidence()
+    before, after = np.mean([[t.of(runs) for t in lines[1].terms] for runs in seeds], axis=0)
+    assert after < before

@@ -7,6 +7,7 @@ from torch.nn.functional import mse_loss
 
 from richlib import Eigenfunctions, FiniteSizeWarning
 from richlib.lab import records
+from richlib.lab.claims import CLAIMS
 from richlib.lab.models import Pixels, resnet18, stages
 from richlib.spectrum import per_feature
 
@@ -91,6 +92,11 @@ def test_the_sizes_of_the_layers_of_a_resnet(side, width):
             sizes.append(x[0].numel())
     area = width * side**2
     assert sizes == [area, area // 2, area // 4, 8 * width]
+
+
+def test_the_last_layer_is_the_most_low_rank_in_all_five_networks():
+    lines = [c for c in CLAIMS if c.chapter == "layers" and "most low-rank" in c.statement]
+    assert [c.verdict() for c in lines] == ["reproduced"] * 5
 
 
 def test_what_the_page_says_of_greedy_training_at_the_desk_tier():

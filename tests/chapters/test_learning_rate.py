@@ -10,6 +10,7 @@ from torch.autograd.functional import hessian
 
 import richlib
 from richlib.lab import records
+from richlib.lab.claims import CLAIMS
 
 D, M = 5, 7
 generator = torch.Generator().manual_seed(0)
@@ -119,6 +120,10 @@ def test_what_the_page_says_of_the_recorded_rates():
     assert middle < low < high
     for metric in ("dlr_test", "dlr_centered_projection_test", "dlr_gram_test"):
         assert means(metric) == sorted(means(metric))
+    orders = [c for c in CLAIMS if c.chapter == "learning_rate" and "D_LR is" in c.statement]
+    verdicts = {c.statement.rpartition("(")[2]: c.verdict() for c in orders}
+    assert verdicts.pop("0.2, 0.005)") == "not reproduced"
+    assert list(verdicts.values()) == ["reproduced", "reproduced"]
     assert means("dlr_gram_train") != sorted(means("dlr_gram_train"))
     spread = max(records.summary(found, "dlr_gram_test")[1] for found in runs)
     assert max(means("dlr_gram_test")) - min(means("dlr_gram_test")) < spread

@@ -150,6 +150,11 @@ def test_what_the_page_says_of_all_pictures():
     assert trained[5] < trained[6] < trained[4]
 
 
+def test_a_hundred_pictures_are_enough_for_a_rich_network():
+    for few in records.load("samples", "n-100", "desk"):
+        assert few.metrics["dlr_train"] < 0.1
+
+
 def test_what_the_page_says_of_the_linear_line_and_the_network():
     sizes = (100, 300, 1000, 3000, 10_000)
     line = [records.load("gaussian-process", f"n-{n}", "paper")[0].metrics for n in sizes]
