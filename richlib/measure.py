@@ -266,10 +266,14 @@ def _through(head: nn.Linear, model: nn.Module, batch) -> tuple[Tensor, Tensor]:
 @contextmanager
 def evaluation(model: nn.Module):
     """Eval mode inside, every submodule's own mode restored after."""
-    training = [module for module in model.modules() if module.training]
+    modes = [(module, module.training) for module in model.modules()]  # parents first
     model.eval()
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        # Through train(), which models override: LoRA takes its update out of the weights there.
+        for module, training in modes:
+            if module.training != training:
+                module.train(training)
+        for module, training in modes:  # whatever they made of it
+            module.training = training

@@ -56,6 +56,38 @@ def test_the_model_is_left_as_it_was_after_an_error(model):
     assert model.training and not any(m._forward_hooks for m in model.modules())
 
 
+class Adapted(nn.Linear):
+    """A low-rank update that is in the weight in eval mode and beside it in training (LoRA)."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.update = nn.Parameter(torch.ones_like(self.weight))
+        self.merged = False
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.merged == mode:
+            self.weight.data += (-1 if mode else 1) * self.update
+            self.merged = not mode
+
+    def forward(self, x):
+        return super().forward(x) + (0 if self.merged else x @ self.update.T)
+
+
+def test_what_eval_mode_did_to_a_module_is_undone():
+    model = nn.Sequential(Adapted(8, 16), nn.ReLU(), nn.BatchNorm1d(16), nn.Linear(16, 3))
+    model.train()
+    model[2].eval()
+    measure(model, batches())
+    assert not model[0].merged
+    assert [module.training for module in model.modules()] == [True, True, True, False, True]
+    model(torch.randn(5, 8)).sum().backward()
+    assert model[0].update.grad.any()
+    model[0].train(False)
+    measure(model, batches())
+    assert model[0].merged and not model[0].training
+
+
 def test_max_samples_stops_early(model):
     def endless():
         while True:
