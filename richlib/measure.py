@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset, IterableDataset
 from tqdm.auto import tqdm
 
 from richlib.collapse import ClassStatistics
@@ -117,8 +118,7 @@ def measure(
     Measurement(dlr=0.5972, rank=3, n=512, p=64, C=3)
     """
     moments = None
-    batches = tqdm(_checked(loader), desc="measuring", disable=not progress)
-    for features, outputs, labels in _activations(model, batches, head):
+    for features, outputs, labels in _activations(model, loader, head, progress):
         if moments is None:
             sizes = features.shape[1], outputs.shape[1]
             moments = Moments(*sizes, num_classes, device=features.device)
@@ -187,33 +187,56 @@ def _equal(a: Tensor, b: Tensor) -> bool:
 
 
 def _activations(
-    model: nn.Module, loader: Iterable, head: nn.Linear | None
+    model: nn.Module, loader: Iterable, head: nn.Linear | None, progress: bool = False
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Yield features (n, p), outputs (n, C) and labels of each batch; tokens become samples."""
     model = _unwrapped(model)
     with evaluation(model), torch.no_grad():
-        for inputs, labels in _batches(model, loader):
+        for inputs, labels in _batches(model, loader, progress):
             head = head or find_head(model, inputs)
             features, outputs = _through(head, model, inputs)
+            if features.ndim < 2:
+                raise ValueError(
+                    f"the loader must yield batches, but what the head saw of one is of shape "
+                    f"{tuple(features.shape)}: put single samples together, as a DataLoader does"
+                )
             yield features.flatten(end_dim=-2), outputs.flatten(end_dim=-2), labels
 
 
-def _batches(model: nn.Module, loader: Iterable) -> Iterator[tuple]:
+def _batches(model: nn.Module, loader: Iterable, progress: bool = False) -> Iterator[tuple]:
     """Inputs, on the model's device, and labels or None, of each batch."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    for batch in _checked(loader):
+    for batch in tqdm(checked(loader), desc="measuring", disable=not progress):
         labels = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
         inputs = batch[0] if isinstance(batch, tuple | list) else batch
         yield _moved(inputs, device), labels
 
 
-def _checked(loader: Iterable) -> Iterable:
+def checked(loader: Iterable) -> Iterable:
+    """The loader; ValueError where it is a single batch, or yields samples one by one."""
     if isinstance(loader, Tensor | np.ndarray):
         raise ValueError(
             f"loader must yield batches, got one {type(loader).__name__} of shape "
             f"{tuple(loader.shape)}: for a single batch give a list of it, [inputs]"
         )
+    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
+        raise ValueError(
+            f"loader must yield batches, got a {type(loader).__name__}, which yields single "
+            f"samples: give DataLoader(dataset, batch_size=256)"
+        )
+    if isinstance(loader, tuple | list) and len(loader) == 2 and _are_a_pair(*loader):
+        raise ValueError(
+            f"loader must yield batches, got one pair of tensors of shapes "
+            f"{tuple(loader[0].shape)} and {tuple(loader[1].shape)}: for a single batch give a "
+            f"list of it, [(inputs, labels)]"
+        )
     return loader
+
+
+def _are_a_pair(a, b) -> bool:
+    """Inputs and labels of the same samples; two batches would be of one type and rank."""
+    tensors = isinstance(a, Tensor) and isinstance(b, Tensor)
+    return tensors and a.shape[:1] == b.shape[:1] and (a.dtype, a.ndim) != (b.dtype, b.ndim)
 
 
 def _required(labels: Tensor | None, n: int) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from richlib._checks import warn_degenerate
-from richlib.measure import Measurement, features_and_outputs, head_of
+from richlib.measure import Measurement, checked, features_and_outputs, head_of
 from richlib.moments import Moments
 from richlib.operators import reduced_features
 
@@ -48,7 +48,7 @@ class Tracker:
     ):
         if every < 1:
             raise ValueError(f"every must be at least 1 step, got {every}")
-        self.model, self.samples, self.every = model, list(samples), every
+        self.model, self.samples, self.every = model, list(checked(samples)), every
         self.writer = writer
         self.head = head or head_of(model, self.samples)  # once: finding it takes a forward pass
         self.history: dict[str, list[float]] = {"step": [], "dlr": [], "effective_dimension": []}

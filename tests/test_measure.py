@@ -8,6 +8,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import richlib
 from richlib import Moments, measure
@@ -121,6 +122,22 @@ def test_a_network_that_diverged_is_told_so_and_not_that_it_has_no_head(model):
 def test_one_batch_in_place_of_a_loader_is_an_error_that_says_what_to_give(model, of):
     with pytest.raises(ValueError, match=r"of shape \(6, 8\).*\[inputs\]"):
         measure(model, of(torch.zeros(6, 8)))
+
+
+def test_a_dataset_in_place_of_a_loader_is_an_error_that_says_what_to_give(model):
+    samples = TensorDataset(torch.zeros(6, 8), torch.zeros(6))
+    with pytest.raises(ValueError, match="a TensorDataset.*give DataLoader"):
+        measure(model, samples)
+    with pytest.raises(ValueError, match=r"of shape \(8,\): put single samples together"):
+        measure(nn.Linear(8, 3), list(torch.zeros(6, 8)))
+
+
+@pytest.mark.parametrize("of", [tuple, list])
+def test_a_pair_in_place_of_a_loader_is_an_error_that_says_what_to_give(model, of):
+    for labels in (torch.zeros(6, dtype=torch.long), torch.zeros(6)):
+        with pytest.raises(ValueError, match=r"\(6, 8\) and \(6,\).*\[\(inputs, labels\)\]"):
+            measure(model, of([torch.zeros(6, 8), labels]))
+    assert measure(model, of(torch.randn(12, 8).split(6))).richness.n == 12  # two batches
 
 
 def test_a_head_of_another_model_is_an_error(model):

@@ -57,6 +57,11 @@ def test_every_must_be_positive(model):
         Tracker(model, [], every=0)
 
 
+def test_a_tensor_is_not_a_list_of_batches(model):
+    with pytest.raises(ValueError, match=r"of shape \(50, 6\).*\[inputs\]"):
+        Tracker(model, torch.zeros(50, 6))
+
+
 def test_no_samples_are_an_error(model):
     with pytest.raises(ValueError, match="no batch"):
         Tracker(model, [])
