@@ -4,8 +4,9 @@ The features are what enters the network's last linear layer, the outputs what l
 taken in one forward pass with a hook, so the model's code is neither read nor changed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 
 import numpy as np
@@ -149,9 +150,8 @@ def features_and_outputs(
 def head_of(model: nn.Module, loader: Iterable) -> nn.Linear:
     """The last linear layer of a model, found on the first batch: see `find_head`."""
     model = _unwrapped(model)
-    with evaluation(model), torch.no_grad():
-        for inputs, _ in _batches(model, loader):
-            return find_head(model, inputs)
+    for inputs, _ in _batches(model, loader):
+        return find_head(model, inputs)
     raise ValueError("the loader yielded no batch: there is nothing to find the head with")
 
 
@@ -162,12 +162,8 @@ def find_head(model: nn.Module, batch) -> nn.Linear:
     """
     ran: list[tuple[nn.Linear, Tensor]] = []
     linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    hooks = [m.register_forward_hook(lambda m, _, out: ran.append((m, out))) for m in linears]
-    try:
+    with _watched(linears, lambda layer, _, output: ran.append((layer, output.clone()))):
         returned = _call(model, batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
     if isinstance(returned, tuple | list):
         returned = returned[0]
     returned = getattr(returned, "logits", returned)
@@ -191,16 +187,15 @@ def _activations(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Yield features (n, p), outputs (n, C) and labels of each batch; tokens become samples."""
     model = _unwrapped(model)
-    with evaluation(model), torch.no_grad():
-        for inputs, labels in _batches(model, loader, progress):
-            head = head or find_head(model, inputs)
-            features, outputs = _through(head, model, inputs)
-            if features.ndim < 2:
-                raise ValueError(
-                    f"the loader must yield batches, but what the head saw of one is of shape "
-                    f"{tuple(features.shape)}: put single samples together, as a DataLoader does"
-                )
-            yield features.flatten(end_dim=-2), outputs.flatten(end_dim=-2), labels
+    for inputs, labels in _batches(model, loader, progress):
+        head = head or find_head(model, inputs)
+        features, outputs = _through(head, model, inputs)
+        if features.ndim < 2:
+            raise ValueError(
+                f"the loader must yield batches, but what the head saw of one is of shape "
+                f"{tuple(features.shape)}: put single samples together, as a DataLoader does"
+            )
+        yield features.flatten(end_dim=-2), outputs.flatten(end_dim=-2), labels
 
 
 def _batches(model: nn.Module, loader: Iterable, progress: bool = False) -> Iterator[tuple]:
@@ -267,23 +262,46 @@ def _moved(batch, device):
 
 
 def _call(model: nn.Module, batch):
-    return model(**batch) if isinstance(batch, Mapping) else model(batch)
+    """What the model returns for a batch, in eval mode, without gradients and uncompiled."""
+    with evaluation(model), torch.no_grad(), _uncompiled():
+        return model(**batch) if isinstance(batch, Mapping) else model(batch)
 
 
 def _through(head: nn.Linear, model: nn.Module, batch) -> tuple[Tensor, Tensor]:
     """What enters and what leaves `head` in one forward pass of `model`."""
     seen: list[tuple[Tensor, Tensor]] = []
-    hook = head.register_forward_hook(lambda _, args, output: seen.append((args[0], output)))
-    try:
+    # Copies: the model may write over what it has given, and a small view holds all it is of.
+    with _watched([head], lambda _, x, output: seen.append((x.clone(), output.clone()))):
         _call(model, batch)
-    finally:
-        hook.remove()
     if len(seen) != 1:
         raise ValueError(
             f"the head must run once in a forward pass, but ran {len(seen)} times; "
             f"is it a layer of this model?"
         )
     return seen[0]
+
+
+@contextmanager
+def _watched(layers: Iterable[nn.Linear], see: Callable):
+    """Whenever one of the layers has run inside, see(layer, its input, its output)."""
+
+    def hook(layer, args, kwargs, output):
+        (x,) = (*args, *kwargs.values())
+        see(layer, x, output)
+
+    handles = [layer.register_forward_hook(hook, with_kwargs=True) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _uncompiled():
+    """Compiled parts run as they were written inside: their graphs know of no later hook."""
+    # Where nothing was compiled dynamo is not loaded, and loading it takes seconds.
+    compiled = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 
 @contextmanager

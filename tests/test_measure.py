@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 
 import richlib
 from richlib import Moments, measure
-from richlib.measure import features_and_outputs, find_head
+from richlib.measure import _through, features_and_outputs, find_head
 
 
 @pytest.fixture
@@ -241,6 +241,65 @@ def test_wrappers_are_looked_through(model, tmp_path):
         assert measure(torch.compile(nn.DataParallel(model)), batches()).dlr == expected
     finally:
         torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("how", ["in place", "as a part", "as a wrapper"])
+def test_compiled_networks_that_have_run_before(model, how):
+    expected = measure(model, batches()).dlr
+    if how == "in place":
+        model.compile(backend="eager")
+    elif how == "as a part":
+        model = nn.Sequential(torch.compile(model, backend="eager"))
+    else:
+        model = torch.compile(model, backend="eager")
+    with torch.no_grad():
+        model.eval()(batches()[0][0])
+    assert measure(model, batches()).dlr == expected
+
+
+def test_the_loader_runs_in_the_mode_and_with_the_gradients_it_is_used_to(model):
+    def adversarial():
+        for x, _ in batches():
+            assert model.training
+            x.requires_grad_()
+            (gradient,) = torch.autograd.grad(model(x).square().sum(), x)
+            yield (x + 0.1 * gradient.sign()).detach()
+
+    assert measure(model, adversarial()).richness.n == 100
+
+
+class ClassToken(nn.Module):
+    """The head reads one token of a buffer that the next batch overwrites, by keyword."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.head, self.buffer = nn.Linear(16, 3), torch.empty(10, 50, 16)
+
+    def forward(self, x):
+        return self.head(input=self.buffer.copy_(x)[:, 0])
+
+
+def test_features_are_copies():
+    x = torch.randn(30, 50, 16, generator=torch.Generator().manual_seed(1))
+    features, outputs = features_and_outputs(ClassToken(), x.split(10))
+    assert torch.equal(features, x[:, 0])
+    assert measure(ClassToken(), x.split(10)).dlr == pytest.approx(
+        Moments.of(features, outputs).dlr(), abs=1e-6
+    )
+
+
+def test_a_small_view_does_not_hold_what_it_is_of():
+    model = ClassToken()
+    features, _ = _through(model.head, model, torch.randn(10, 50, 16))
+    assert features.untyped_storage().nbytes() == 4 * features.numel()
+
+
+def test_a_head_whose_output_is_overwritten_is_not_what_the_model_returns(model):
+    rectified = nn.Sequential(model, nn.ReLU(inplace=True))
+    with pytest.raises(ValueError, match="does not return the output of a linear layer"):
+        measure(rectified, batches())
+    assert measure(rectified, batches(), head=model[4]).dlr == measure(model, batches()).dlr
 
 
 def test_scalar_regression_may_drop_its_last_dimension():
