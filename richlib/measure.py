@@ -105,7 +105,7 @@ def measure(
     loader: yields batches: inputs, (inputs, labels, ...), or a dict of keyword arguments for the
         model. Labels are used only with num_classes, for quality and neural collapse.
     head: the last linear layer, found by itself where the model returns what that layer gives (as
-        a tensor, as the first of a tuple, or as `.logits`).
+        a tensor, as the first of a tuple, as `.logits` or as ["logits"]).
     max_samples: stop after so many. progress: show a bar.
 
     The model runs in eval mode without gradients and is left as it was; wrappers of DataParallel,
@@ -156,30 +156,48 @@ def head_of(model: nn.Module, loader: Iterable) -> nn.Linear:
 
 
 def find_head(model: nn.Module, batch) -> nn.Linear:
-    """The linear layer whose output the model returns for a batch, perhaps reshaped.
+    """The linear layer whose output the model returns for a batch, perhaps reshaped or widened.
 
-    Raises ValueError where there is none: give it as `head=` then.
+    Raises ValueError where there is none, or more than one: give it as `head=` then.
     """
     ran: list[tuple[nn.Linear, Tensor]] = []
     linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
     with _watched(linears, lambda layer, _, output: ran.append((layer, output.clone()))):
-        returned = _call(model, batch)
-    if isinstance(returned, tuple | list):
-        returned = returned[0]
-    returned = getattr(returned, "logits", returned)
-    for layer, output in reversed(ran):
-        if isinstance(returned, Tensor) and _equal(returned.flatten(), output.flatten()):
-            return layer
+        returned = _outputs_in(_call(model, batch))
+    found = {layer for layer, output in ran if _same(returned, output)}
+    if len(found) == 1:
+        return found.pop()
+    if found:
+        names = ", ".join(name for name, module in model.named_modules() if module in found)
+        raise ValueError(
+            f"the linear layers {names} all give what {type(model).__name__} returns for this "
+            f"batch (all zero, or diverged?): name the last one yourself, as head=model.your_layer"
+        )
     raise ValueError(
         f"{type(model).__name__} does not return the output of a linear layer (it ran "
-        f"{len(ran)} of them): name the last linear layer yourself, as head=model.your_layer"
+        f"{len(ran)} of them): name the last linear layer yourself, as head=model.your_layer, or, "
+        f"of tied, quantized or convolutional heads, take features and outputs yourself for "
+        f"richlib.dlr(features, outputs)"
     )
 
 
-def _equal(a: Tensor, b: Tensor) -> bool:
-    """As torch.equal, but NaN equals NaN: what a diverged network gives is said later."""
-    alike = a.shape == b.shape and a.dtype == b.dtype
-    return alike and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+def _outputs_in(returned):
+    """The outputs in what a model returns: `.logits`, ["logits"], the first of a tuple, itself."""
+    if hasattr(returned, "logits"):
+        return returned.logits
+    if isinstance(returned, Mapping):
+        return returned.get("logits")
+    return returned[0] if isinstance(returned, tuple | list) else returned
+
+
+def _same(returned, output: Tensor) -> bool:
+    """Whether output is what was returned, but for shape and dtype. NaN equals NaN: what a diverged
+    network gives is said later.
+    """
+    if not isinstance(returned, Tensor) or not returned.is_floating_point():
+        return False
+    a, b = returned.flatten(), output.to(returned).flatten()
+    return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def _activations(

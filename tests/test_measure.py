@@ -1,13 +1,14 @@
 """Features and outputs of real modules, and a model that is left as it was."""
 
 import weakref
+from collections import namedtuple
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 import richlib
@@ -227,6 +228,62 @@ def test_a_language_model_fed_with_dicts():
     torch.manual_seed(0)
     m = measure(LanguageModel(), [{"input_ids": torch.randint(11, (4, 9))}] * 2)
     assert (m.richness.n, m.richness.p, m.richness.C) == (72, 16, 11)
+
+
+class Returning(nn.Module):
+    """A network whose outputs come wrapped up in something."""
+
+    def __init__(self, network, wrap):
+        super().__init__()
+        self.network, self.wrap = network, wrap
+
+    def forward(self, x):
+        return self.wrap(self.network(x))
+
+
+WRAPPED = {
+    "named tuple": lambda y: namedtuple("Output", "loss logits")(y.sum(), y),
+    "dict": lambda y: {"loss": y.sum(), "logits": y},
+    "tuple": lambda y: (y, y.sum()),
+    "object": lambda y: SimpleNamespace(logits=y),
+    "widened": lambda y: y.double(),
+    "narrowed": lambda y: y.half(),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_outputs_are_found_in_what_the_model_returns(model, name):
+    found = measure(Returning(model, WRAPPED[name]), batches())
+    assert found.dlr == measure(model, batches()).dlr
+
+
+def test_a_network_in_bfloat16_that_widens_its_outputs(model):
+    model = Returning(model.bfloat16(), Tensor.float)
+    assert find_head(model, batches()[0][0].bfloat16()) is model.network[4]
+
+
+@pytest.mark.parametrize("wrap", [lambda y: {"out": y}, lambda y: y.argmax(1), lambda y: None])
+def test_what_holds_no_outputs_has_no_head(model, wrap):
+    with pytest.raises(ValueError, match=r"ran 2 of them.*richlib.dlr\(features, outputs\)"):
+        measure(Returning(model, wrap), batches())
+
+
+def test_two_layers_that_give_the_same_are_not_chosen_from():
+    class TwoHeads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.auxiliary = nn.Linear(8, 3), nn.Linear(8, 3)
+            for parameter in self.parameters():
+                nn.init.zeros_(parameter)
+
+        def forward(self, x):
+            return self.head(x), self.auxiliary(x)
+
+    model = TwoHeads()
+    with pytest.raises(ValueError, match="head, auxiliary all give.*head=model"):
+        measure(model, batches())
+    nn.init.normal_(model.head.weight)
+    assert find_head(model, batches()[0][0]) is model.head
 
 
 def test_wrappers_are_looked_through(model, tmp_path):
