@@ -204,6 +204,11 @@ def _activations(
     model: nn.Module, loader: Iterable, head: nn.Linear | None, progress: bool = False
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Yield features (n, p), outputs (n, C) and labels of each batch; tokens become samples."""
+    if head is not None and not isinstance(head, nn.Linear):
+        raise ValueError(
+            f"head must be an nn.Linear, got {type(head).__name__}: take its features (n, p) and "
+            f"outputs (n, C) yourself, for richlib.dlr(features, outputs)"
+        )
     model = _unwrapped(model)
     for inputs, labels in _batches(model, loader, progress):
         head = head or find_head(model, inputs)

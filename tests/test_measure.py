@@ -146,6 +146,15 @@ def test_a_head_of_another_model_is_an_error(model):
         measure(model, batches(), head=nn.Linear(32, 3))
 
 
+def test_a_head_that_is_no_linear_layer_is_an_error():
+    model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 1))
+    pictures = [torch.randn(4, 3, 6, 6)]
+    with pytest.raises(ValueError, match="an nn.Linear, got Conv2d.*richlib.dlr"):
+        measure(model, pictures, head=model[1])
+    with pytest.raises(ValueError, match="an nn.Linear, got Conv2d"):
+        richlib.Tracker(model, pictures, head=model[1])()
+
+
 def test_the_head_need_not_be_the_last_module():
     class Backwards(nn.Module):
         def __init__(self):
