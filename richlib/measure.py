@@ -24,9 +24,10 @@ from richlib.spectrum import Eigenfunctions
 class Measurement:
     """What one pass over the samples tells: computed from their joint `moments` on demand.
 
-    Everything refers to the samples that were measured. Quality and utilization, too, are on the
-    samples that the eigenfunctions were fitted on, where each looks a little better than it is:
-    to judge on others, use `eigenfunctions`.
+    Everything refers to the samples that were measured, and is kept once it is computed: after more
+    samples have come into `moments`, make a new Measurement of them. Quality and utilization, too,
+    are on the samples that the eigenfunctions were fitted on, where each looks a little better than
+    it is: to judge on others, use `eigenfunctions`.
 
     >>> outputs = torch.eye(3).repeat(5, 1)
     >>> m = Measurement(Moments.of(outputs, outputs))
@@ -109,20 +110,24 @@ def measure(
     max_samples: stop after so many. progress: show a bar.
 
     The model runs in eval mode without gradients and is left as it was; wrappers of DataParallel,
-    DistributedDataParallel and torch.compile are looked through. Tokens count as samples. Memory
-    does not grow with the number of samples. Raises ValueError where there is no linear head or
-    the loader is empty.
+    DistributedDataParallel and torch.compile are looked through. Tokens count as samples, and those
+    that only pad a sequence do, too. Give many more samples than features: on few, lazy networks
+    read too rich. The chapter "Measure your own network" has more on both. Memory does not grow
+    with the number of samples. Raises ValueError where there is no linear head, or more than
+    one, and on what is not a loader of batches.
 
     >>> _ = torch.manual_seed(0)
     >>> model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3))
     >>> measure(model, torch.randn(512, 20).split(128))
     Measurement(dlr=0.5972, rank=3, n=512, p=64, C=3)
     """
+    if max_samples is not None and max_samples < 2:
+        raise ValueError(f"max_samples must be at least 2, or None for all, got {max_samples}")
     moments = None
     for features, outputs, labels in _activations(model, loader, head, progress):
         if moments is None:
             sizes = features.shape[1], outputs.shape[1]
-            moments = Moments(*sizes, num_classes, device=features.device)
+            moments = Moments(*sizes, num_classes, device=_with_float64(features.device))
         left = None if max_samples is None else max_samples - moments.n
         labels = _required(labels, len(features))[:left] if num_classes else None
         moments.update(features[:left], outputs[:left], labels)
@@ -224,9 +229,18 @@ def _activations(
 def _batches(model: nn.Module, loader: Iterable, progress: bool = False) -> Iterator[tuple]:
     """Inputs, on the model's device, and labels or None, of each batch."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    if device.type == "meta":
+        raise ValueError(
+            "the model is on the meta device, where nothing has a value: load it first"
+        )
     for batch in tqdm(checked(loader), desc="measuring", disable=not progress):
         labels = batch[1] if isinstance(batch, tuple | list) and len(batch) > 1 else None
         inputs = batch[0] if isinstance(batch, tuple | list) else batch
+        if isinstance(inputs, Tensor) and inputs.numel() == 0:
+            raise ValueError(
+                f"the loader yielded a batch of shape {tuple(inputs.shape)}, without samples: "
+                f"leave empty batches out"
+            )
         yield _moved(inputs, device), labels
 
 
@@ -260,10 +274,18 @@ def _are_a_pair(a, b) -> bool:
 def _required(labels: Tensor | None, n: int) -> Tensor:
     if labels is None:
         raise ValueError("num_classes needs labels: let the loader yield (inputs, labels)")
-    labels = torch.as_tensor(labels).flatten()
-    if len(labels) != n:
-        raise ValueError(f"the loader yielded {len(labels)} labels for {n} samples")
-    return labels
+    labels = torch.as_tensor(labels)
+    if labels.numel() != n:
+        raise ValueError(
+            f"the loader yielded {labels.numel()} labels for {n} samples, in shape "
+            f"{tuple(labels.shape)}: give one class number each, of one-hot rows .argmax(dim=-1)"
+        )
+    return labels.flatten()
+
+
+def _with_float64(device: torch.device) -> torch.device:
+    """The device itself, or the CPU: the GPUs of Apple have no float64, which sums are kept in."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

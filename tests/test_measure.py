@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 
 import richlib
 from richlib import Moments, measure
-from richlib.measure import _through, features_and_outputs, find_head
+from richlib.measure import _through, _with_float64, features_and_outputs, find_head
 
 
 @pytest.fixture
@@ -96,6 +96,28 @@ def test_max_samples_stops_early(model):
             yield torch.randn(30, 8)
 
     assert measure(model, endless(), max_samples=70).richness.n == 70
+
+
+@pytest.mark.parametrize("few", [1, 0, -5])
+def test_max_samples_leaves_enough_to_compare(model, few):
+    with pytest.raises(ValueError, match=f"max_samples must be at least 2.*got {few}"):
+        measure(model, batches(), max_samples=few)
+
+
+def test_an_empty_batch_is_an_error_that_says_so(model):
+    for empty in (torch.zeros(0, 8), (torch.zeros(0, 8), torch.zeros(0))):
+        with pytest.raises(ValueError, match=r"of shape \(0, 8\), without samples"):
+            measure(model, [torch.randn(30, 8), empty])
+
+
+def test_a_model_without_values_is_told_so(model):
+    with pytest.raises(ValueError, match="meta device"):
+        measure(model.to("meta"), batches())
+
+
+def test_sums_are_kept_where_there_is_float64():
+    assert _with_float64(torch.device("mps")) == torch.device("cpu")
+    assert _with_float64(torch.device("cuda:1")) == torch.device("cuda:1")
 
 
 def test_tokens_are_samples():
@@ -383,6 +405,8 @@ def test_num_classes_needs_labels(model):
         measure(model, [torch.randn(30, 8)], num_classes=3)
     with pytest.raises(ValueError, match="5 labels for 30 samples"):
         measure(model, [(torch.randn(30, 8), torch.zeros(5).long())], num_classes=3)
+    with pytest.raises(ValueError, match=r"in shape \(30, 3\).*argmax\(dim=-1\)"):
+        measure(model, [(torch.randn(30, 8), torch.zeros(30, 3))], num_classes=3)
     with pytest.raises(ValueError, match="need labels"):
         assert measure(model, batches()).nc1
 
