@@ -256,19 +256,29 @@ def checked(loader: Iterable) -> Iterable:
             f"loader must yield batches, got a {type(loader).__name__}, which yields single "
             f"samples: give DataLoader(dataset, batch_size=256)"
         )
-    if isinstance(loader, tuple | list) and len(loader) == 2 and _are_a_pair(*loader):
+    if _is_a_pair(loader):
         raise ValueError(
             f"loader must yield batches, got one pair of tensors of shapes "
             f"{tuple(loader[0].shape)} and {tuple(loader[1].shape)}: for a single batch give a "
-            f"list of it, [(inputs, labels)]"
+            f"list of it, [(inputs, labels)], and for two batches a list of them"
         )
     return loader
 
 
-def _are_a_pair(a, b) -> bool:
-    """Inputs and labels of the same samples; two batches would be of one type and rank."""
-    tensors = isinstance(a, Tensor) and isinstance(b, Tensor)
-    return tensors and a.shape[:1] == b.shape[:1] and (a.dtype, a.ndim) != (b.dtype, b.ndim)
+def _is_a_pair(loader: Iterable) -> bool:
+    """Inputs and labels of the same samples, not two batches, which are of one dtype and rank."""
+    if not isinstance(loader, tuple | list) or len(loader) != 2:
+        return False
+    a, b = loader
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor) or a.shape[:1] != b.shape[:1]:
+        return False
+    if (a.dtype, a.ndim) != (b.dtype, b.ndim):
+        return True
+    # Tokens and the next tokens are alike, too; a tuple of batches comes from tensor.split(n),
+    # which leaves them one behind the other in memory.
+    together = a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+    behind = b.storage_offset() - a.storage_offset() == a.stride(0) * len(a)
+    return isinstance(loader, tuple) and not (together and behind)
 
 
 def _required(labels: Tensor | None, n: int) -> Tensor:
