@@ -4,12 +4,13 @@ import math
 import time
 from collections.abc import Iterable
 
+import torch
 from torch import nn
 
 from richlib._checks import warn_degenerate
-from richlib.measure import Measurement, checked, features_and_outputs, head_of
-from richlib.moments import Moments
+from richlib.measure import checked, features_and_outputs, head_of
 from richlib.operators import reduced_features
+from richlib.richness import dlr, effective_dimension
 
 
 class Tracker:
@@ -76,9 +77,14 @@ class Tracker:
         try:
             if (features == features[0]).all():  # reducing would make rounding noise of them
                 raise ValueError("the features are constant over the samples")
-            m = Measurement(Moments.of(reduced_features(features), outputs))
-            for name in values:
-                values[name] = getattr(m, name)
+            Φ = reduced_features(features).double()  # (n, min(n, p))
+            values["dlr"] = dlr(Φ, outputs)
+            if Φ.shape == features.shape:
+                eigenvalues = torch.linalg.eigvalsh(Φ.T @ Φ)
+            else:  # reduced features are orthogonal: their squares are the eigenvalues
+                eigenvalues = (Φ * Φ).sum(dim=0)
+            eigenvalues = eigenvalues.flip(0).clamp(min=0)
+            values["effective_dimension"] = effective_dimension(eigenvalues)
         except ValueError as undefined:
             if not self._warned:
                 warn_degenerate(f"the tracker records nan: {undefined}", frames=3)
