@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from richlib._checks import warn_degenerate
-from richlib.measure import checked, features_and_outputs, head_of
+from richlib.activations import checked, features_and_outputs, head_of
 from richlib.operators import reduced_features
 from richlib.richness import dlr, effective_dimension
 

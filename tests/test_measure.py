@@ -13,7 +13,8 @@ from torch.utils.data import TensorDataset
 
 import richlib
 from richlib import Moments, measure
-from richlib.measure import _through, _with_float64, features_and_outputs, find_head
+from richlib.activations import _through, features_and_outputs, find_head
+from richlib.measure import _with_float64
 
 
 @pytest.fixture
@@ -161,18 +162,6 @@ def test_a_pair_in_place_of_a_loader_is_an_error_that_says_what_to_give(model, o
         with pytest.raises(ValueError, match=r"\(6, 8\) and \(6,\).*\[\(inputs, labels\)\]"):
             measure(model, of([torch.zeros(6, 8), labels]))
     assert measure(model, of(torch.randn(12, 8).split(6))).richness.n == 12  # two batches
-
-
-def test_tokens_and_next_tokens_are_a_pair_and_the_halves_of_a_split_are_not():
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Embedding(11, 16), nn.ReLU(), nn.Linear(16, 11))
-    tokens = torch.randint(11, (6, 10))
-    for pair in ((tokens[:, :-1], tokens[:, 1:]), (tokens, tokens.roll(-1, dims=1))):
-        with pytest.raises(ValueError, match="one pair of tensors.*two batches a list"):
-            measure(model, pair)
-        assert measure(model, list(pair)).richness.n == 2 * pair[0].numel()
-    assert measure(model, tokens.split(3)).richness.n == 60
-    assert measure(model, tokens.T.split(5)).richness.n == 60
 
 
 def test_a_head_of_another_model_is_an_error(model):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from richlib import DegenerateWarning, dlr, measure
-from richlib.measure import features_and_outputs
+from richlib.activations import features_and_outputs
 from richlib.tracking import Tracker
 
 

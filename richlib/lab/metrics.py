@@ -5,13 +5,13 @@ import math
 import torch
 from torch import Tensor
 
+from richlib.activations import evaluation
 from richlib.collapse import ClassStatistics
 from richlib.lab import assemble, parallel, records
 from richlib.lab.models import Network, stages
 from richlib.lab.recipe import Recipe
 from richlib.lab.step import products_in
 from richlib.lab.tasks import Split
-from richlib.measure import evaluation
 from richlib.moments import Moments
 from richlib.operators import reduced_features
 from richlib.richness import ESTIMATORS, effective_dimension

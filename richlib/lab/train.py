@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from tqdm.auto import tqdm
 
+from richlib.activations import evaluation
 from richlib.lab import checkpoints, parallel
 from richlib.lab.step import FLOAT32, Numerics, Step
 from richlib.lab.tasks import Split
-from richlib.measure import evaluation
 
 # Seconds between two checkpoints: at the end of an epoch, and in the middle of a long one.
 PAUSE, LONGEST = 1.0, 60.0

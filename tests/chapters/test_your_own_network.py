@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import models
 
 import richlib
+from richlib.activations import features_and_outputs, head_of
 from richlib.lab import data
-from richlib.measure import features_and_outputs, head_of
 
 P = 64
 
