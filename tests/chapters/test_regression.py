@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -106,7 +107,19 @@ def test_what_the_page_says_of_the_recorded_runs():
     for run in records.load("regression", "scalar", "desk"):
         curve = run.curves["dlr_train"]
         assert min(curve) < 1e-3 * curve[0] and min(curve) < curve[-1] < 1e-3
-    faster = records.load("low-rank", "resnet18-mnist-2000", "desk")
-    slower = {run.seed: run for run in (first, *others)}
-    for run in faster:
-        assert run.metrics["dlr_train"] < slower[run.seed].metrics["dlr_train"]
+    slower = [first, *others]
+    faster, with_all = (
+        records.load("low-rank", variant, "desk")
+        for variant in ("resnet18-mnist-2000", "resnet18-mnist")
+    )
+    of, dimensions = (
+        [[run.metrics[name] for run in runs] for runs in (slower, faster, with_all)]
+        for name in ("dlr_train", "effective_dimension")
+    )
+    assert [round(np.mean(values)) for values in dimensions[:2]] == [28, 18]
+    assert min(dimensions[0]) > max(dimensions[1]) > 12 > max(dimensions[2])
+    assert sum(fast < slow for slow, fast in zip(of[0], of[1], strict=True)) == 2
+    assert np.mean(of[1]) < np.mean(of[0]) and max(of[2]) < min(of[0]) / 2
+    recipes = [runs[0].recipe for runs in (faster, with_all)]
+    steps = [-(-n // 64) * r["epochs"] for n, r in zip((2_000, 60_000), recipes, strict=True)]
+    assert round(steps[1] / steps[0]) == 15 and recipes[1]["epochs"] == recipes[0]["epochs"] / 2
