@@ -161,6 +161,25 @@ def test_what_the_page_says_of_few_digits_and_of_all():
         assert few[0].recipe["epochs"] * -(-2_000 // few[0].recipe["batch_size"]) == 640
 
 
+def test_what_the_page_says_of_a_hundred_classes():
+    (pairs,) = records.load("low-rank", "resnet18-mnist-pairs", "desk")
+    ρ = pairs.spectra["eigenvalues"]
+    assert utilization(pairs) > 0.999 and utilization_dimension(pairs) == pytest.approx(
+        100, abs=0.5
+    )
+    assert eigenvalue_step(pairs) < 0.01 and ρ[0] / ρ[99] == pytest.approx(5, abs=0.5)
+    for epoch in (1, 2, 3, 5, 10, 20):
+        used = pairs.spectra[f"epoch{epoch}/utilization"]
+        assert used[9] <= 0.1 + 1e-6 and used[18] <= 0.19 + 1e-6
+    assert pairs.metrics["effective_dimension"] < 95
+    assert pairs.metrics["dlr_train"] == pytest.approx(0.1, abs=0.01)
+    for run in records.load("grokking", "mse", "paper"):
+        assert abs(run.metrics["effective_dimension"] - 97) < 0.05 * 97
+        assert utilization_dimension(run) > 120 and utilization(run) < 7 / 8
+        ρ = run.spectra["eigenvalues"]
+        assert len(ρ) == 128 and eigenvalue_step(run) > 0.8
+
+
 def test_the_first_seed_of_the_exercise():
     first = records.load("architecture", "mlp", "desk")[0]
     assert first.seed == 0 and first.metrics["dlr_train"] == pytest.approx(0.189, abs=5e-4)
