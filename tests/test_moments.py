@@ -105,6 +105,42 @@ def test_products_in_low_precision_move_the_measure_by_less_than_a_millionth(dty
     assert Moments.of(features, outputs).dlr() == pytest.approx(exact, abs=1e-12)
 
 
+@pytest.mark.parametrize("amplitude", [1e-2, 1e-5])
+def test_outputs_may_be_faint_beside_each_other(amplitude):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(300, 20, generator=generator).relu()
+    strong, faint = features[:, :1], amplitude * features[:, 1:2]
+    outputs = torch.cat([strong, strong + faint], dim=1)
+    assert Moments(20, 2).update(features, outputs).dlr() == pytest.approx(
+        Moments.of(features, outputs).dlr(), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-23, 1e-10, 1e10, 1e19, 1e30])
+def test_the_scale_of_features_and_outputs_drops_out(scale):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(300, 20, generator=generator).relu()
+    outputs = features[:, :3]
+    exact = Moments.of(features, outputs).dlr()
+    for Φ, F in [(scale * features, outputs), (features, scale * outputs)]:
+        moments = Moments(20, 3)
+        for batch in zip(Φ.split(100), F.split(100), strict=True):
+            moments.update(*batch)
+        assert moments.dlr() == pytest.approx(exact, abs=1e-6)
+        assert Moments.of(Φ, F).dlr() == pytest.approx(exact, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
+def test_an_outlying_sample_may_come_first(size):
+    features = torch.randn(5000, 32, generator=torch.Generator().manual_seed(0)).relu()
+    features[0] = size
+    outputs = features[:, :3]
+    moments = Moments(32, 3)
+    for start, end in [(0, 1), (1, 101), (101, 5000)]:
+        moments.update(features[start:end], outputs[start:end])
+    assert moments.dlr() == pytest.approx(Moments.of(features, outputs).dlr(), abs=1e-6)
+
+
 def test_merging_nothing_changes_nothing(network):
     moments = Moments.of(*network)
     before = moments.covariance
