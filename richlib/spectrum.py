@@ -54,12 +54,14 @@ class Eigenfunctions:
     def of_moments(cls, moments: Moments) -> "Eigenfunctions":
         """Fit from streamed moments: the same, without the samples.
 
-        Eigenvalues below the resolution of their products (1e-7 of the largest for float32) are
-        left out; Moments(..., product_dtype=torch.float64) resolves more.
+        Eigenvalues below the resolution of their products (1e-7 of ‖cov(Φ)‖ for float32, however
+        large the mean of the features) are left out; Moments(..., product_dtype=torch.float64)
+        resolves more.
         """
         p = moments.p
-        second_moment = moments.second_moment[:p, :p]
-        return cls(*_leading(second_moment, max(moments.n, p), moments.resolution))
+        second_moment, covariance = moments.second_moment[:p, :p], moments.covariance[:p, :p]
+        unresolved = moments.resolution * torch.linalg.matrix_norm(covariance)
+        return cls(*_leading(second_moment, max(moments.n, p), unresolved))
 
     def leading(self, k: int) -> "Eigenfunctions":
         """The first k of them (all, where there are fewer): what few samples can still resolve."""
@@ -125,11 +127,11 @@ class Eigenfunctions:
         return total
 
 
-def _leading(gram: Tensor, size: int, resolution: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Eigenvalues above rounding (k,), decreasing, and their eigenvectors (d, k)."""
+def _leading(gram: Tensor, size: int, unresolved: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Eigenvalues above rounding and `unresolved` (k,), decreasing; their eigenvectors (d, k)."""
     ρ, U = torch.linalg.eigh(gram)
-    rounding = max(size * torch.finfo(ρ.dtype).eps, resolution)
-    kept = ρ > rounding * ρ[-1].clamp(min=0)
+    rounding = size * torch.finfo(ρ.dtype).eps * ρ[-1].clamp(min=0)
+    kept = (ρ > rounding) & (ρ > unresolved)
     if not kept.any():
         raise ValueError("the features are zero on all samples: they have no eigenfunctions")
     return ρ[kept].flip(0), U[:, kept].flip(1)

@@ -127,6 +127,16 @@ def test_moments_of_float32_products_leave_out_what_they_cannot_resolve(rng):
     assert len(Eigenfunctions.of_moments(quick).eigenvalues) == 3
 
 
+@pytest.mark.parametrize("shift", [100, 500, [3000] + 63 * [0]])
+def test_a_large_mean_hides_no_eigenfunctions_from_moments(rng, shift):
+    features = rng.normal(size=(2000, 64)) * np.arange(1, 65) ** -0.5 + shift
+    features = features.astype(np.float32)
+    exact = Eigenfunctions.fit(features).eigenvalues
+    streamed = Eigenfunctions.of_moments(Moments(64, 1).update(features, features[:, :1]))
+    assert len(exact) == 64
+    torch.testing.assert_close(streamed.eigenvalues, exact, rtol=1e-5, atol=0)
+
+
 def test_per_feature_undoes_the_sum(fitted):
     e, test, truth = fitted
     curve = e.quality(test, truth[:, :2])
