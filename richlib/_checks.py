@@ -88,6 +88,14 @@ def as_labels(labels, n: int, num_classes: int | None = None) -> Tensor:
     return labels
 
 
+def is_constant(variance, power, rtol: float = 1e-12) -> bool:
+    """Whether functions of this variance and mean square, summed, are constant over the samples.
+
+    Below rtol of the amplitude is nothing but rounding: at 1e-12, that of a float64 mean.
+    """
+    return bool(variance <= rtol**2 * power)
+
+
 def warn_degenerate(message: str, frames: int) -> None:
     """Warn at the caller that is so many frames up, the caller of this function being 1."""
     warnings.warn(message, DegenerateWarning, stacklevel=frames + 1)

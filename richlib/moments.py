@@ -125,7 +125,7 @@ class Moments:
         sums = torch.zeros_like(self._means).index_add_(0, c, z)
         means = sums / counts.clamp(min=1)[:, None]  # (K, d)
         z -= means[c]
-        unit = _power_of_two(z[:, :p])  # or squares of tiny features vanish in float32
+        unit = power_of_two(z[:, :p])  # or squares of tiny features vanish in float32
         φ = torch.div(z[:, :p], unit, out=torch.empty_like(Φ, dtype=dtype))
         self._scatter[:p, :p].add_(φ.T @ φ, alpha=unit**2)
         self._scatter[p:] += z[:, p:].T @ z
@@ -268,7 +268,7 @@ class Moments:
         return self.richness(estimator=estimator, rtol=rtol).dlr
 
 
-def _power_of_two(x: Tensor) -> float:
+def power_of_two(x: Tensor) -> float:
     """The power of two just above the largest |x|: dividing by it is exact; 1 where x is 0."""
     return 2.0 ** int(torch.frexp(torch.linalg.vector_norm(x, ord=torch.inf)).exponent)
 

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from richlib._checks import warn_degenerate
+from richlib._checks import is_constant, warn_degenerate
 from richlib.moments import Moments
 
 ESTIMATORS = ("projection", "centered-projection", "gram")
-
-# Features whose variance is below this share of their mean square are constant: what is left is
-# the rounding of a float64 mean.
-_CONSTANT = 1e-24
 
 
 @dataclass(frozen=True)
@@ -104,13 +100,13 @@ def richness_of_moments(moments: Moments, *, estimator: str, rtol: float) -> Ric
     rank = W.shape[1]
     if estimator == "gram":
         W = torch.eye(C, dtype=M.dtype, device=M.device)
-    if S_Φ.trace() <= _CONSTANT * (S_Φ.trace() + mean[:p].square().sum()):
+    if is_constant(S_Φ.trace(), S_Φ.trace() + mean[:p].square().sum()):
         warn_degenerate(
             "the features are constant over the samples: there is no kernel to compare (nan)",
             frames=4,
         )
         value = math.nan
-    elif S_F.trace() <= rtol**2 * M.trace():
+    elif is_constant(S_F.trace(), M.trace(), rtol):
         warn_degenerate(
             "the outputs are constant over the samples: no function was learned (D_LR = 1)",
             frames=4,

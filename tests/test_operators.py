@@ -46,9 +46,11 @@ def test_cka_invariances(rng):
     assert cka(X * np.arange(1, 9), Y) != pytest.approx(value, abs=1e-3)  # not all linear maps
 
 
-def test_cka_of_a_constant_is_an_error():
+@pytest.mark.parametrize("value", [1.0, 0.3])
+def test_cka_of_a_constant_is_an_error(value):
+    constant = torch.full((49, 3), value, dtype=torch.float64)
     with pytest.raises(ValueError, match="constant"):
-        cka(torch.ones(10, 3), torch.randn(10, 3))
+        cka(constant, torch.randn(49, 3))
 
 
 def test_cka_rejects_different_samples():
