@@ -8,7 +8,7 @@ as the matrix of its g_k: nothing of size n × n is formed, but where that is th
 import torch
 from torch import Tensor
 
-from richlib._checks import as_matrices, as_matrix, is_constant
+from richlib._checks import as_matrices, as_matrix, as_tensor, is_constant
 
 
 class Operator:
@@ -26,7 +26,7 @@ class Operator:
 
     def __call__(self, u) -> Tensor:
         """Apply to functions: values (n,) or (n, m) on the samples give values of that shape."""
-        G, u = self.factor, torch.as_tensor(u).to(self.factor)
+        G, u = self.factor, as_tensor(u, "u").to(self.factor)
         if u.shape[:1] != G.shape[:1]:
             raise ValueError(
                 f"the operator acts on functions over {len(G)} samples, got shape {tuple(u.shape)}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from richlib._checks import is_constant, warn_degenerate
+from richlib._checks import as_tensor, is_constant, warn_degenerate
 from richlib.moments import Moments
 
 ESTIMATORS = ("projection", "centered-projection", "gram")
@@ -133,17 +133,22 @@ def effective_dimension(weights, skip_first: bool = True) -> float:
     skip_first=True is D_eff of Eq. 9: the first eigenvalue, that of the constant function, is
     counted as one dimension and left out of the entropy. skip_first=False is Eq. 8.
     Equal eigenvalues give their number; one dominant eigenvalue gives a value near 1 (Eq. 8) or,
-    after the constant, near 2 (Eq. 9). Raises ValueError on negative or non-finite weights and
-    where no weight is positive.
+    after the constant, near 2 (Eq. 9). Raises ValueError on negative or non-finite weights, where
+    no weight is positive, and where skip_first meets weights in increasing order.
 
     >>> round(effective_dimension([5.0, 1.0, 1.0, 1.0]), 6)
     4.0
     >>> round(effective_dimension([1.0, 1.0, 1.0], skip_first=False), 6)
     3.0
     """
-    ρ = torch.as_tensor(weights, dtype=torch.float64).flatten()
+    ρ = as_tensor(weights, "weights").double().flatten()
     if not torch.isfinite(ρ).all() or (ρ < 0).any():
         raise ValueError("weights must be finite and non-negative eigenvalues")
+    if skip_first and ρ.numel() > 2 and (ρ.diff() >= 0).all() and ρ[-1] > ρ[0]:
+        raise ValueError(
+            "weights must be in decreasing order, since the first is left out, but came in "
+            "increasing order, as eigvalsh gives them: reverse them"
+        )
     tail = ρ[1:] if skip_first else ρ
     if tail.sum() <= 0:
         raise ValueError(

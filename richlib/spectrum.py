@@ -9,7 +9,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from richlib._checks import as_matrices, as_matrix
+from richlib._checks import as_matrices, as_matrix, as_vector
 from richlib.moments import Moments
 from richlib.operators import orthonormal_basis
 
@@ -143,7 +143,7 @@ def per_feature(cumulative) -> Tensor:
     >>> per_feature([0.25, 0.75, 1.0]).tolist()
     [0.25, 0.5, 0.25]
     """
-    curve = torch.as_tensor(cumulative, dtype=torch.float64)
+    curve = as_vector(cumulative, "cumulative")
     return curve.diff(prepend=curve.new_zeros(1))
 
 
@@ -153,8 +153,8 @@ def eigenvalue_error(eigenvalues, truth) -> Tensor:
     >>> print(eigenvalue_error([1.5, 1.0], [1.0, 1.0]).tolist())
     [0.25, 0.0]
     """
-    estimate, ρ = (torch.as_tensor(x, dtype=torch.float64) for x in (eigenvalues, truth))
-    if estimate.shape != ρ.shape or estimate.ndim != 1:
+    estimate, ρ = as_vector(eigenvalues, "eigenvalues"), as_vector(truth, "truth")
+    if estimate.shape != ρ.shape:
         raise ValueError(
             f"eigenvalues and truth must be two lists of one length, got shapes "
             f"{tuple(estimate.shape)} and {tuple(ρ.shape)}"

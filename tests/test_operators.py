@@ -63,6 +63,7 @@ def test_operator_applies_as_its_matrix(rng, network):
     T = feature_kernel_operator(features)
     u = rng.normal(size=(120, 2))
     np.testing.assert_allclose(T(u), reference.kernel(features) @ u, atol=1e-12)
+    np.testing.assert_allclose(T(u[::-1]), reference.kernel(features) @ u[::-1], atol=1e-12)
     np.testing.assert_allclose(T(u[:, 0]), reference.kernel(features) @ u[:, 0], atol=1e-12)
     centered = reference.centre(reference.kernel(features))
     np.testing.assert_allclose(T.centered()(u), centered @ u, atol=1e-12)

@@ -141,6 +141,7 @@ def test_per_feature_undoes_the_sum(fitted):
     e, test, truth = fitted
     curve = e.quality(test, truth[:, :2])
     torch.testing.assert_close(per_feature(curve).cumsum(0), curve)
+    torch.testing.assert_close(per_feature(curve.numpy()[::-1]), per_feature(curve.flip(0)))
 
 
 def test_nystroem_errors_shrink_with_samples(rng):
@@ -173,6 +174,7 @@ def test_errors_of_a_known_rotation():
     "call, message",
     [
         (lambda: eigenvalue_error([1.0], [1.0, 2.0]), r"one length, got shapes \(1,\) and \(2,\)"),
+        (lambda: eigenvalue_error([[1.0]], [[1.0]]), r"eigenvalues must have shape \(k,\)"),
         (lambda: eigenvalue_error([1.0], [0.0]), "must be positive"),
         (lambda: eigenfunction_error(np.eye(3), np.eye(3)[:, :2]), r"\(3, 3\) and \(3, 2\)"),
         (lambda: function_space_error(np.eye(3), np.eye(4)), "directions: 3, truth: 4"),

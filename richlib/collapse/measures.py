@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from richlib._checks import as_labels, as_matrix, warn_degenerate
+from richlib._checks import as_labels, as_matrix, as_tensor, warn_degenerate
 
 # Differences of class means below this share of the features' amplitude are the rounding of
 # float64 means.
@@ -215,7 +215,7 @@ def nc4(features, labels, weights, bias=None) -> float:
     Φ, labels = as_samples(features, labels)  # (n, p), (n,)
     stats = ClassStatistics.of(Φ, labels)
     μ, W = stats.means, stats._weights(weights)  # (K, p) each
-    b = torch.zeros_like(μ[:, 0]) if bias is None else torch.as_tensor(bias).detach().to(μ)
+    b = torch.zeros_like(μ[:, 0]) if bias is None else as_tensor(bias, "bias").to(μ)
     if b.shape != μ.shape[:1] or not b.isfinite().all():
         raise ValueError(
             f"bias must be {len(μ)} finite numbers, one for each class, but came with shape "
