@@ -244,8 +244,8 @@ class Moments:
     def class_statistics(self) -> ClassStatistics:
         """Counts, feature means and within-class covariance of the classes, for neural collapse.
 
-        The covariance is pooled over samples and scaled as Eq. 33's sum over classes: equal to it
-        for balanced classes, which neural collapse supposes; otherwise large classes weigh more.
+        The covariance is pooled over all samples, which is Eq. 33 for balanced classes only: NC1
+        and Tr Σ_W warn where the largest class has more than 1.5 times the samples of the smallest.
         Raises ValueError without num_classes, or while a class has no samples.
         """
         if self.num_classes is None:
@@ -254,7 +254,7 @@ class Moments:
             raise ValueError(f"no samples yet of the classes {empty}")
         p = self.p
         within = self._within()[:p, :p] * self.num_classes
-        return ClassStatistics(counts=self._counts, means=self._means[:, :p], within=within)
+        return ClassStatistics(self._counts, self._means[:, :p], within, pooled=True)
 
     # Sugar for the reader: the formula itself lives in richness.py, which imports this module.
     def richness(self, *, estimator: str = "projection", rtol: float = 1e-6):

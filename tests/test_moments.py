@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from richlib import Moments
+from richlib import Moments, collapse
 
 
 def assert_same(a: Moments, b: Moments, tolerance=1e-10):
@@ -62,6 +62,22 @@ def test_class_statistics_are_numpys():
     centered = features - means[labels]
     np.testing.assert_allclose(statistics.within, 3 * centered.T @ centered / 120, atol=1e-11)
     assert statistics.counts.tolist() == np.bincount(labels).tolist()
+
+
+def test_pooled_scatter_of_unbalanced_classes_is_warned_about():
+    features, outputs, _ = draw(0)
+    for share, warned in [(0.5, False), (0.1, True)]:
+        labels = (np.arange(120) < 120 * share).astype(int)
+        statistics = Moments.of(features, outputs, labels, num_classes=2).class_statistics()
+        for of_moments, of_samples in [
+            (statistics.nc1, lambda y=labels: collapse.nc1(features, y)),
+            (statistics.trace_within, lambda y=labels: collapse.trace_within(features, y)),
+        ]:
+            if warned:
+                with pytest.warns(UserWarning, match="from 12 to 108"):
+                    of_moments()
+            else:
+                assert of_moments() == pytest.approx(of_samples(), rel=1e-9)
 
 
 def test_collapsed_classes_keep_their_digits():

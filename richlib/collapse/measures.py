@@ -4,6 +4,7 @@ K is the number of classes, μ_c a class mean, μ̄ the unweighted mean of the c
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -18,13 +19,19 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class ClassStatistics:
-    """What neural collapse needs: counts (K,), means (K, p) and within = Σ_W (p, p) of Eq. 33,
-    the sum (not the average) over classes of the covariances, each normalized by its own 1/n_c.
+    """What neural collapse needs of the classes.
+
+    counts: samples of each class, (K,). means: of the features in each class, (K, p).
+    within: Σ_W (p, p) of Eq. 33, the sum (not the average) over classes of the covariances, each
+        normalized by its own 1/n_c. From streamed moments it is
+    pooled: K times the covariance about the class means over all samples. That is the same for
+        balanced classes, which neural collapse supposes; otherwise large classes weigh more.
     """
 
     counts: Tensor
     means: Tensor
     within: Tensor
+    pooled: bool = False
 
     @classmethod
     def of(cls, features, labels, *, num_classes: int | None = None) -> "ClassStatistics":
@@ -55,6 +62,7 @@ class ClassStatistics:
         """See `richlib.collapse.nc1`."""
         if not ridge >= 0:
             raise ValueError(f"ridge must not be negative, got {ridge}: the tables use 1e-4")
+        self._warn_of_unbalanced_classes()
         if ridge > 0:
             identity = torch.eye(len(self.within)).to(self.within)
             return float(torch.linalg.solve(self.between + ridge * identity, self.within).trace())
@@ -92,7 +100,18 @@ class ClassStatistics:
 
     def trace_within(self, average: bool = False) -> float:
         """See `richlib.collapse.trace_within`."""
+        self._warn_of_unbalanced_classes()
         return float(self.within.trace()) / (len(self.means) if average else 1)
+
+    def _warn_of_unbalanced_classes(self) -> None:
+        smallest, largest = int(self.counts.min()), int(self.counts.max())
+        if self.pooled and largest > 1.5 * smallest:
+            warnings.warn(
+                f"Σ_W is pooled over all samples, and classes have from {smallest} to {largest} of "
+                f"them: large classes weigh more than in Eq. 33; with the features at hand use "
+                f"richlib.collapse.{{nc1, trace_within}}",
+                stacklevel=3,
+            )
 
     @property
     def _amplitude(self) -> Tensor:
