@@ -12,6 +12,10 @@ class DegenerateWarning(UserWarning):
     """The samples do not determine the answer (constant features, constant outputs)."""
 
 
+class FiniteSizeWarning(UserWarning):
+    """Too few samples for the rank of outputs or features: any function would look expressed."""
+
+
 def as_tensor(values, name: str) -> Tensor:
     """A dense tensor from a tensor or anything NumPy takes, of a type that torch knows."""
     if isinstance(values, Tensor):

@@ -1,12 +1,13 @@
 """D_LR, the low-rank measure of richness (Eq. 4), and the effective dimension (Eqs. 8 and 9)."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from richlib._checks import as_tensor, is_constant, warn_degenerate
+from richlib._checks import FiniteSizeWarning, as_tensor, is_constant, warn_degenerate
 from richlib.moments import Moments
 
 ESTIMATORS = ("projection", "centered-projection", "gram")
@@ -38,21 +39,24 @@ def dlr(features, outputs, *, estimator: str = "projection", rtol: float = 1e-6)
 
     T is the feature kernel operator of `features` (n, p), the post-activations of the penultimate
     layer; T_MP is the smallest operator that could express `outputs` (n, C), the network's outputs
-    on the same samples. For given samples the value is exact up to float64 rounding, whatever
-    the floating dtype of the input; other samples give another.
+    on the same samples. For given samples the value is computed in float64, whatever the floating
+    dtype of the input, and exact to about 1e-15 / a² for outputs that have directions of relative
+    amplitude a; other samples give another.
 
     estimator: what the features are compared with.
         "projection"           the orthogonal projection onto the span of the outputs, centered
                                afterwards: Definition 1 of the paper as written.
         "centered-projection"  the projection onto the span of the centered outputs. It reads
-                               1 − √((C−1)/C) too high where the outputs sum to a near-constant.
+                               (1 − D_LR) (1 − √((C−1)/C)) too high where the outputs sum to a
+                               near-constant.
         "gram"                 the outputs' own Gram operator (Appendix E.1): it equals the
                                projection only where the outputs are isotropic.
     rtol: directions of the outputs whose root-mean-square amplitude is below rtol times the
         largest are rounding error and are left out of the span.
 
     Outputs that are constant over the samples express no learned function: 1.0, with a
-    DegenerateWarning. Constant features: nan, with a DegenerateWarning. ValueError on NaN,
+    DegenerateWarning. Constant features: nan, with a DegenerateWarning. Outputs whose rank is the
+    number of samples, or one less, span all there is: a FiniteSizeWarning. ValueError on NaN,
     infinities, fewer than 2 samples, mismatched rows or an unknown estimator.
 
     Features that are nothing but an orthonormal copy of the learned space are as rich as can be;
@@ -98,6 +102,13 @@ def richness_of_moments(moments: Moments, *, estimator: str, rtol: float) -> Ric
 
     W = whitening(S_F if estimator == "centered-projection" else M, rtol)  # (C, rank)
     rank = W.shape[1]
+    if rank >= n - 1 and estimator != "gram":
+        warnings.warn(
+            f"{n} samples for outputs of rank {rank}: their span holds nearly every function on "
+            f"the samples, and D_LR says nothing of what was learned; use more samples",
+            FiniteSizeWarning,
+            stacklevel=4,
+        )
     if estimator == "gram":
         W = torch.eye(C, dtype=M.dtype, device=M.device)
     if is_constant(S_Φ.trace(), S_Φ.trace() + mean[:p].square().sum()):

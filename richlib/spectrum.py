@@ -9,13 +9,9 @@ import warnings
 import torch
 from torch import Tensor
 
-from richlib._checks import as_matrices, as_matrix, as_vector
+from richlib._checks import FiniteSizeWarning, as_matrices, as_matrix, as_vector
 from richlib.moments import Moments
 from richlib.operators import orthonormal_basis
-
-
-class FiniteSizeWarning(UserWarning):
-    """Too few samples for the number of eigenfunctions: any function would look expressed."""
 
 
 class Eigenfunctions:
@@ -85,7 +81,8 @@ class Eigenfunctions:
 
         Shape (k,), non-decreasing, in [0, 1]. Use samples other than those of `fit`: on its own
         samples every eigenfunction looks better than it is. The eigenfunctions are orthonormalized
-        on the samples in order of eigenvalue (J.3.1), without which the sum can exceed 1.
+        on the samples in order of eigenvalue (J.3.1), without which the sum can exceed 1; those
+        that depend on earlier ones there, as where features are dead, add nothing.
         """
         return self._cumulative_power(features, targets)
 
@@ -119,7 +116,11 @@ class Eigenfunctions:
                 FiniteSizeWarning,
                 stacklevel=3,
             )
-        Q, _ = torch.linalg.qr(E)  # (n, min(n, k)), in order of eigenvalue
+        Q, R = torch.linalg.qr(E)  # (n, min(n, k)), in order of eigenvalue
+        # Where features are dead on these samples, what QR finds beyond their rank is arbitrary.
+        ρ = self.eigenvalues[: min(n, k)]
+        rounding = max(n, k) * torch.finfo(ρ.dtype).eps * (n * ρ[0] / ρ).sqrt()
+        Q *= R.diagonal().abs() > rounding
         B = orthonormal_basis(functions).to(Q.device) / n**0.5  # (n, rank), unit columns
         power = (B.T @ Q).square().sum(dim=0) / B.shape[1]  # (min(n, k),)
         total = torch.ones(k, dtype=torch.float64)

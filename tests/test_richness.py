@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from richlib import (
     DegenerateWarning,
+    FiniteSizeWarning,
     Moments,
     cka,
     dlr,
@@ -140,6 +141,15 @@ def test_constant_outputs_are_lazy_with_a_warning(rng):
 def test_constant_features_are_nan_with_a_warning(rng, value):
     with pytest.warns(DegenerateWarning, match="features are constant"):
         assert math.isnan(dlr(np.full((20, 4), value), rng.normal(size=(20, 3))))
+
+
+def test_outputs_that_span_all_functions_on_the_samples_are_warned_about(rng):
+    features = rng.normal(size=(32, 100))
+    for C in (31, 40):
+        with pytest.warns(FiniteSizeWarning, match="32 samples for outputs of rank 3"):
+            dlr(features, rng.normal(size=(32, C)))
+    assert 0 < dlr(features, rng.normal(size=(32, 30))) < 1
+    assert 0 < dlr(features, rng.normal(size=(32, 40)), estimator="gram") < 1
 
 
 def test_small_features_are_not_taken_for_constant(rng):

@@ -90,6 +90,17 @@ def test_cumulative_curves_never_exceed_one(rng):
     assert curve.max() <= 1.0 and (curve.diff() >= 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_features_that_are_dead_on_the_samples_express_nothing(rng, dtype):
+    train, test = (rng.normal(size=(n, 100)) * np.arange(1, 101) ** -2.0 for n in (2000, 300))
+    test[:, 50:] = 0
+    e = Eigenfunctions.fit(train.astype(dtype))
+    target = rng.normal(size=(300, 1))
+    basis = np.linalg.qr(test[:, :50])[0]
+    share = np.square(basis.T @ target).sum() / np.square(target).sum()
+    assert e.quality(test.astype(dtype), target)[-1] == pytest.approx(share, abs=1e-5)
+
+
 def test_too_few_samples_are_warned_about(rng):
     e = Eigenfunctions.fit(rng.normal(size=(100, 50)))
     few = rng.normal(size=(30, 50))
