@@ -124,8 +124,9 @@ def richness_of_moments(moments: Moments, *, estimator: str, rtol: float) -> Ric
         )
         value = 1.0
     else:
-        trace = (W.T @ K).square().sum()  # Tr(c(T)c(P))
-        norms = torch.linalg.matrix_norm(S_Φ) * torch.linalg.matrix_norm(W.T @ S_F @ W)
+        scale = S_Φ.trace()  # squares of tiny or huge covariances leave the range of float64
+        trace = (W.T @ K).square().sum() / scale  # Tr(c(T)c(P))
+        norms = torch.linalg.matrix_norm(S_Φ / scale) * torch.linalg.matrix_norm(W.T @ S_F @ W)
         value = float((1 - trace / norms).clamp(0, 1))
     return Richness(dlr=value, rank=rank, estimator=estimator, n=n, p=p, C=C)
 

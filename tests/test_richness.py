@@ -156,7 +156,8 @@ def test_small_features_are_not_taken_for_constant(rng):
     features, outputs = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert dlr(1e-12 * features, outputs) == pytest.approx(dlr(features, outputs), abs=1e-9)
+        for scale in (1e-120, 1e-12, 1e120):
+            assert dlr(scale * features, outputs) == pytest.approx(dlr(features, outputs), abs=1e-9)
 
 
 nan_in_row_3 = torch.ones(6, 2).index_fill(0, torch.tensor(3), math.nan)
