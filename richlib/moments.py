@@ -101,8 +101,9 @@ class Moments:
         self.resolution = max(self.resolution, torch.finfo(dtype).eps)
         device = self._counts.device
         chunks = (x.to(device).split(_CHUNK) for x in (features, outputs, labels))
-        for Φ, F, c in zip(*chunks, strict=True):
-            self._add(Φ, F, c, dtype)
+        with torch.autocast(device.type, enabled=False):  # it would multiply in half precision
+            for Φ, F, c in zip(*chunks, strict=True):
+                self._add(Φ, F, c, dtype)
         return self
 
     def _labels(self, labels, n: int) -> Tensor:

@@ -61,14 +61,8 @@ def sketched_dlr(
     W = whitening(F.T @ F / n, rtol)  # (C, rank)
     centered = F - F.mean(dim=0)  # (n, C)
     b = centered @ W  # (n, rank), the centered basis of the learned space
-    dtype = torch.promote_types(Φ.dtype, torch.float32)  # of the products with features
     G = torch.randn(p, probes, generator=generator, dtype=torch.float64).to(Φ.device)
-    products = torch.zeros(p, probes + W.shape[1], dtype=torch.float64, device=Φ.device)
-    for rows, basis in zip(Φ.split(1024), b.split(1024), strict=True):
-        φ = ((rows - mean) / unit).to(dtype)  # (rows, p)
-        right = torch.cat([(φ @ G.to(dtype)).double(), basis], dim=1)
-        products += (φ.T @ right.to(dtype)).double()
-    Y, K = products[:, :probes] / n, products[:, probes:] / n  # S_Φ G (p, m), Φᵀb (p, rank)
+    Y, K = _products(Φ, mean, unit, G, b)
     variance = (G * Y).sum() / probes  # estimates Tr S_Φ
     if is_constant(variance, variance + (mean / unit).square().sum()) or is_constant(
         centered.square().sum(), F.square().sum(), rtol
@@ -78,6 +72,19 @@ def sketched_dlr(
     norm_P = torch.linalg.matrix_norm(b.T @ b / n)
     alignment = float(K.square().sum() / norm_P) / square**0.5
     return SketchedRichness(1 - alignment, alignment * error / (2 * square))
+
+
+def _products(Φ: Tensor, mean: Tensor, unit: float, G: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """S_Φ G (p, m) and E[Φ bᵀ] (p, rank) of the features (Φ − mean) / unit; b (n, rank)."""
+    (n, p), m = Φ.shape, G.shape[1]
+    dtype = torch.promote_types(Φ.dtype, torch.float32)
+    products = torch.zeros(p, m + b.shape[1], dtype=torch.float64, device=Φ.device)
+    with torch.autocast(Φ.device.type, enabled=False):  # it would multiply in half precision
+        for rows, basis in zip(Φ.split(1024), b.split(1024), strict=True):
+            φ = ((rows - mean) / unit).to(dtype)  # (rows, p)
+            right = torch.cat([(φ @ G.to(dtype)).double(), basis], dim=1)
+            products += (φ.T @ right.to(dtype)).double()
+    return products[:, :m] / n, products[:, m:] / n
 
 
 def _squared_norm(Y: Tensor, G: Tensor) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from richlib import Moments, collapse
+from richlib import Moments, collapse, sketched_dlr
 
 
 def assert_same(a: Moments, b: Moments, tolerance=1e-10):
@@ -155,6 +155,15 @@ def test_an_outlying_sample_may_come_first(size):
     for start, end in [(0, 1), (1, 101), (101, 5000)]:
         moments.update(features[start:end], outputs[start:end])
     assert moments.dlr() == pytest.approx(Moments.of(features, outputs).dlr(), abs=1e-6)
+
+
+def test_autocast_does_not_reach_the_products():
+    features = torch.randn(300, 20, generator=torch.Generator().manual_seed(0))
+    outputs = features[:, :3]
+    expected = Moments(20, 3).update(features, outputs).dlr()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert Moments(20, 3).update(features, outputs).dlr() == expected
+        assert sketched_dlr(features, outputs).dlr == pytest.approx(expected, abs=1e-5)
 
 
 def test_merging_nothing_changes_nothing(network):
