@@ -6,7 +6,7 @@ network's penultimate layer with the smallest kernel that could express what the
 """
 
 from richlib import collapse
-from richlib._checks import DegenerateWarning
+from richlib._checks import DegenerateWarning, FiniteSizeWarning
 from richlib.linear import (
     generalization_error,
     gradient_flow,
@@ -26,7 +26,7 @@ from richlib.operators import (
 from richlib.richness import Richness, dlr, effective_dimension, richness
 from richlib.rivals import nc1_with_ridge, parameter_norm, s_init
 from richlib.sketch import SketchedRichness, sketched_dlr
-from richlib.spectrum import Eigenfunctions, FiniteSizeWarning
+from richlib.spectrum import Eigenfunctions
 from richlib.tracking import Tracker
 
 __all__ = [

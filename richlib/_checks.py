@@ -12,16 +12,40 @@ class DegenerateWarning(UserWarning):
     """The samples do not determine the answer (constant features, constant outputs)."""
 
 
-def _as_tensor(values) -> Tensor:
+class FiniteSizeWarning(UserWarning):
+    """Too few samples for the rank of outputs or features: any function would look expressed."""
+
+
+def as_tensor(values, name: str) -> Tensor:
+    """A dense tensor from a tensor or anything NumPy takes, of a type that torch knows."""
     if isinstance(values, Tensor):
-        return values.detach()
+        return values.detach().to_dense()
     # torch takes neither negative strides nor read-only memory without a word; copied only then.
-    return torch.as_tensor(np.require(values, requirements="CW"))
+    array = np.require(values, requirements="CW")
+    try:
+        return torch.as_tensor(array)
+    except (TypeError, ValueError):  # long doubles, foreign byte order, objects
+        pass
+    try:
+        return torch.as_tensor(array.astype(np.float64))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} must be numbers, but came as {type(values).__name__} of {array.dtype}; "
+            f"pass a tensor or an array of a floating type"
+        ) from None
+
+
+def as_vector(values, name: str) -> Tensor:
+    """Numbers (k,) in float64 from a tensor or anything NumPy takes."""
+    vector = as_tensor(values, name).double()
+    if vector.ndim != 1:
+        raise ValueError(f"{name} must have shape (k,), but came with shape {tuple(vector.shape)}")
+    return vector
 
 
 def as_matrix(values, name: str, min_samples: int = 2) -> Tensor:
     """A finite floating tensor of shape (n, d) from a tensor or anything NumPy takes."""
-    matrix = _as_tensor(values)
+    matrix = as_tensor(values, name)
     if matrix.is_complex():
         raise ValueError(f"{name} must be real, but came as {matrix.dtype}")
     if matrix.ndim != 2:
@@ -34,7 +58,7 @@ def as_matrix(values, name: str, min_samples: int = 2) -> Tensor:
             f"{name} needs at least {min_samples} sample(s) and 1 dimension, "
             f"but came with shape {tuple(matrix.shape)}"
         )
-    if not matrix.is_floating_point():
+    if not matrix.is_floating_point() or matrix.element_size() == 1:  # float8 has no arithmetic
         matrix = matrix.double()
     # The sum is not finite if an entry is not; it can also overflow, so it only raises suspicion.
     if not torch.isfinite(matrix.sum()) and (bad := ~torch.isfinite(matrix)).any():
@@ -62,7 +86,7 @@ def as_matrices(min_samples: int = 2, **named) -> list[Tensor]:
 
 def as_labels(labels, n: int, num_classes: int | None = None) -> Tensor:
     """Class labels (n,) as int64, in 0..num_classes-1 where that is given."""
-    labels = _as_tensor(labels)
+    labels = as_tensor(labels, "labels")
     if labels.ndim != 1:
         raise ValueError(
             f"labels must have shape (n,), one class number for each sample, but came with shape "
@@ -86,6 +110,14 @@ def as_labels(labels, n: int, num_classes: int | None = None) -> Tensor:
     if num_classes is not None and n and labels.max() >= num_classes:
         raise ValueError(f"labels must lie in 0..{num_classes - 1}, but {int(labels.max())} came")
     return labels
+
+
+def is_constant(variance, power, rtol: float = 1e-12) -> bool:
+    """Whether functions of this variance and mean square, summed, are constant over the samples.
+
+    Below rtol of the amplitude is nothing but rounding: at 1e-12, that of a float64 mean.
+    """
+    return bool(variance <= rtol**2 * power)
 
 
 def warn_degenerate(message: str, frames: int) -> None:

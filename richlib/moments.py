@@ -4,9 +4,9 @@ Everything D_LR needs is in the mean and the covariance of the pair (features, o
 collapse needs class means besides. They are gathered here in one pass, batch by batch, so memory
 does not grow with the number of samples, and partial results of several workers add up.
 
-Samples are shifted by a constant reference of their class before they are multiplied. The result
-does not depend on it; near the class mean, it keeps small variances from being swallowed by large
-means, and within-class variances by those between classes.
+Each chunk of samples is centered on its own class means before it is multiplied, and joins the rest
+by the means of the two (Chan, Golub & LeVeque, 1983). Large means then swallow no small variances,
+variances between classes none within them, and an outlying sample none that come after it.
 """
 
 import torch
@@ -16,18 +16,19 @@ from torch import Tensor
 from richlib._checks import as_labels, as_matrices
 from richlib.collapse import ClassStatistics
 
-# Rows that are widened and multiplied at once: bounds the memory of a single large update.
-_CHUNK = 8192
+# Rows that are widened and multiplied at once: few enough to stay in the processor's cache, and a
+# bound on the memory of a single large update.
+_CHUNK = 1024
 
 
 class Moments:
     """Mean and covariance of features (p) and outputs (C), accumulated over batches.
 
     num_classes: keep class means as well; every update then needs labels.
-    product_dtype: precision of the products with features, which are summed in float64 over
-        chunks of 8,192 samples. By default that of the input, at least float32, which moves D_LR by
-        less than 1e-6; torch.float64 where eigenvalues below 1e-7 of the largest matter, or outputs
-        below 1e-5 of the largest. Products of outputs among themselves are in float64.
+    product_dtype: precision of the products of features among themselves. By default that of the
+        input, at least float32, which moves D_LR by less than 1e-6; torch.float64 where eigenvalues
+        below 1e-7 of the largest matter. All else is in float64: means, sums, and the products
+        with outputs, which may be faint beside each other.
 
     The order and the size of the batches change the result by rounding only.
 
@@ -61,10 +62,9 @@ class Moments:
         self.resolution = 0.0  # unit roundoff of the coarsest product of features so far
         K, d = num_classes or 1, p + C
         self._counts = torch.zeros(K, dtype=torch.float64, device=device)
-        self._reference = torch.zeros(K, d, dtype=torch.float64, device=device)
-        self._shift = torch.zeros(K, d, dtype=torch.float64, device=device)  # Σ (z − r)
-        self._scatter = torch.zeros(d, d, dtype=torch.float64, device=device)  # Σ (z − r)(z − r)ᵀ
-        self._work = (torch.empty(0), torch.empty(0))
+        self._means = torch.zeros(K, d, dtype=torch.float64, device=device)  # 0 of an empty class
+        # Σ (z − μ_c)(z − μ_c)ᵀ; the upper right block is not kept up, it mirrors the lower left.
+        self._scatter = torch.zeros(d, d, dtype=torch.float64, device=device)
 
     @classmethod
     def of(cls, features, outputs, labels=None, *, num_classes: int | None = None) -> "Moments":
@@ -101,20 +101,10 @@ class Moments:
         self.resolution = max(self.resolution, torch.finfo(dtype).eps)
         device = self._counts.device
         chunks = (x.to(device).split(_CHUNK) for x in (features, outputs, labels))
-        for Φ, F, c in zip(*chunks, strict=True):
-            self._add(Φ, F, c, *self._workspace(len(c), dtype))
+        with torch.autocast(device.type, enabled=False):  # it would multiply in half precision
+            for Φ, F, c in zip(*chunks, strict=True):
+                self._add(Φ, F, c, dtype)
         return self
-
-    def _workspace(self, n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Tensors (n, d) and (d, p) to work in, kept from chunk to chunk: memory that is fresh
-        costs more than the arithmetic on it.
-        """
-        z, product = self._work
-        if len(z) < n or z.dtype != dtype:
-            d, where = self.p + self.C, {"dtype": dtype, "device": self._counts.device}
-            z, product = torch.empty(n, d, **where), torch.empty(d, self.p, **where)
-            self._work = (z, product)
-        return z[:n], product
 
     def _labels(self, labels, n: int) -> Tensor:
         if (labels is None) != (self.num_classes is None):
@@ -127,24 +117,29 @@ class Moments:
             return torch.zeros(n, dtype=torch.long)
         return as_labels(labels, n, self.num_classes)
 
-    def _add(self, Φ: Tensor, F: Tensor, c: Tensor, z: Tensor, product: Tensor) -> None:
-        """One chunk: Φ (n, p), F (n, C), classes c (n,); z (n, d), product (d, p) to work in."""
+    def _add(self, Φ: Tensor, F: Tensor, c: Tensor, dtype: torch.dtype) -> None:
+        """One chunk: Φ (n, p), F (n, C), classes c (n,); dtype of the products of features."""
         p, K = self.p, len(self._counts)
+        z = torch.empty(len(c), p + self.C, dtype=torch.float64, device=Φ.device)  # (n, d)
+        z[:, :p], z[:, p:] = Φ, F
         counts = torch.bincount(c, minlength=K).to(self._counts)
-        new = (self._counts == 0) & (counts > 0)
-        if new.any():  # the reference of a class is about its mean where it is first seen
-            z[:, :p], z[:, p:] = Φ, F
-            means = _class_sums(z, c, K).double() / counts[:, None]
-            self._reference[new] = means[new].float().double()
-        # A reference has the precision of float32, so narrowing it is exact.
-        torch.index_select(self._reference.to(z.dtype), 0, c, out=z)
-        torch.sub(Φ, z[:, :p], out=z[:, :p])
-        torch.sub(F, z[:, p:], out=z[:, p:])
-        torch.mm(z.T, z[:, :p], out=product)
-        f = z[:, p:].double()  # (n, C)
-        self._scatter[:, :p] += product
-        self._scatter[p:, p:] += f.T @ f
-        self._shift += _class_sums(z, c, K)
+        sums = torch.zeros_like(self._means).index_add_(0, c, z)
+        means = sums / counts.clamp(min=1)[:, None]  # (K, d)
+        z -= means[c]
+        unit = power_of_two(z[:, :p])  # or squares of tiny features vanish in float32
+        φ = torch.div(z[:, :p], unit, out=torch.empty_like(Φ, dtype=dtype))
+        self._scatter[:p, :p].add_(φ.T @ φ, alpha=unit**2)
+        self._scatter[p:] += z[:, p:].T @ z
+        self._join(counts, means)
+
+    def _join(self, counts: Tensor, means: Tensor) -> None:
+        """Take in counts (K,) and means (K, d) of samples whose scatter has been added."""
+        seen = counts > 0
+        here, come = self._counts[seen], counts[seen]
+        δ = means[seen] - self._means[seen]
+        share = (come / (here + come))[:, None]
+        self._scatter.addmm_((here[:, None] * share * δ).T, δ)
+        self._means[seen] += share * δ
         self._counts += counts
 
     def merge(self, other: "Moments") -> "Moments":
@@ -155,14 +150,10 @@ class Moments:
                 f"moments with num_classes={self.num_classes} cannot take in moments with "
                 f"num_classes={other.num_classes}"
             )
-        other = other._copy(self._counts.device)
-        unseen = self._counts == 0
-        self._reference[unseen] = other._reference[unseen]
-        other._rerefer(self._reference)
+        counts, means, scatter = (getattr(other, name).to(self._counts) for name in _TENSORS)
         self.resolution = max(self.resolution, other.resolution)
-        self._counts += other._counts
-        self._shift += other._shift
-        self._scatter += other._scatter
+        self._scatter += scatter
+        self._join(counts, means)
         return self
 
     def all_reduce(self, group=None) -> "Moments":
@@ -179,29 +170,18 @@ class Moments:
                 f"all processes must hold moments of one shape; this one has p={self.p}, "
                 f"C={self.C}, num_classes={self.num_classes}, another differs"
             )
-        counts = self._counts.clone()
-        sums = self._counts[:, None] * self._reference + self._shift  # (K, d)
+        counts, sums = self._counts.clone(), self._counts[:, None] * self._means
         for total in (counts, sums):
             dist.all_reduce(total, group=group)
-        self._rerefer(sums / counts.clamp(min=1)[:, None])
-        for total in (self._shift, self._scatter):
-            dist.all_reduce(total, group=group)
-        self._counts = counts
+        means = sums / counts.clamp(min=1)[:, None]  # (K, d), of all processes
+        δ = self._means - means
+        self._scatter.addmm_((self._counts[:, None] * δ).T, δ)
+        dist.all_reduce(self._scatter, group=group)
+        self._counts, self._means = counts, means
         resolution = counts.new_tensor(self.resolution)
         dist.all_reduce(resolution, op=dist.ReduceOp.MAX, group=group)
         self.resolution = float(resolution)
         return self
-
-    def _rerefer(self, reference: Tensor) -> None:
-        """Move to another reference: z − r' = (z − r) + δ. Exact but for rounding."""
-        δ = self._reference - reference  # (K, d)
-        cross = self._shift.T @ δ  # (d, d)
-        self._scatter += cross + cross.T + (δ * self._counts[:, None]).T @ δ
-        self._shift += self._counts[:, None] * δ
-        self._reference = reference.clone()
-
-    def _copy(self, device=None) -> "Moments":
-        return Moments.from_state(self.state(), device=device or self._counts.device)
 
     def state(self) -> dict:
         """All there is, as numbers and tensors: for torch.save, and torch.load(weights_only=True).
@@ -238,11 +218,6 @@ class Moments:
             )
 
     @property
-    def _means(self) -> Tensor:
-        """Class means of the joint samples, (K, d); the reference, where a class is empty."""
-        return self._reference + self._shift / self._counts.clamp(min=1)[:, None]
-
-    @property
     def mean(self) -> Tensor:
         """E[Z] of the joint samples Z = [Φ, F], shape (p + C,)."""
         return self._counts @ self._means / max(self.n, 1)
@@ -250,10 +225,9 @@ class Moments:
     def _within(self) -> Tensor:
         """Covariance about the class means, pooled over all samples, (d, d)."""
         p = self.p
-        A = self._scatter.clone()
+        A = self._scatter / self.n
         A[:p, p:] = A[p:, :p].T
-        s = self._shift / self._counts.clamp(min=1).sqrt()[:, None]
-        return (A - s.T @ s) / self.n
+        return A
 
     @property
     def covariance(self) -> Tensor:
@@ -271,8 +245,8 @@ class Moments:
     def class_statistics(self) -> ClassStatistics:
         """Counts, feature means and within-class covariance of the classes, for neural collapse.
 
-        The covariance is pooled over samples and scaled as Eq. 33's sum over classes: equal to it
-        for balanced classes, which neural collapse supposes; otherwise large classes weigh more.
+        The covariance is pooled over all samples, which is Eq. 33 for balanced classes only: NC1
+        and Tr Σ_W warn where the largest class has more than 1.5 times the samples of the smallest.
         Raises ValueError without num_classes, or while a class has no samples.
         """
         if self.num_classes is None:
@@ -281,7 +255,7 @@ class Moments:
             raise ValueError(f"no samples yet of the classes {empty}")
         p = self.p
         within = self._within()[:p, :p] * self.num_classes
-        return ClassStatistics(counts=self._counts, means=self._means[:, :p], within=within)
+        return ClassStatistics(self._counts, self._means[:, :p], within, pooled=True)
 
     # Sugar for the reader: the formula itself lives in richness.py, which imports this module.
     def richness(self, *, estimator: str = "projection", rtol: float = 1e-6):
@@ -295,9 +269,9 @@ class Moments:
         return self.richness(estimator=estimator, rtol=rtol).dlr
 
 
-def _class_sums(z: Tensor, c: Tensor, K: int) -> Tensor:
-    """Σ z over the samples of each class: z (n, d), c (n,) give (K, d)."""
-    return z.new_zeros(K, z.shape[1]).index_add_(0, c, z)
+def power_of_two(x: Tensor) -> float:
+    """The power of two just above the largest |x|: dividing by it is exact; 1 where x is 0."""
+    return 2.0 ** int(torch.frexp(torch.linalg.vector_norm(x, ord=torch.inf)).exponent)
 
 
-_TENSORS = ("_counts", "_reference", "_shift", "_scatter")
+_TENSORS = ("_counts", "_means", "_scatter")

@@ -2,13 +2,13 @@
 
 A function is the vector of its values on the n samples, inner products are means over them:
 ⟨f|g⟩ = (1/n) Σ f(x_i) g(x_i). Every operator here is a sum of outer products Σ_k |g_k⟩⟨g_k|, kept
-as the matrix of its g_k: nothing of size n × n is ever formed.
+as the matrix of its g_k: nothing of size n × n is formed, but where that is the smaller matrix.
 """
 
 import torch
 from torch import Tensor
 
-from richlib._checks import as_matrices, as_matrix
+from richlib._checks import as_matrices, as_matrix, as_tensor, is_constant
 
 
 class Operator:
@@ -26,7 +26,7 @@ class Operator:
 
     def __call__(self, u) -> Tensor:
         """Apply to functions: values (n,) or (n, m) on the samples give values of that shape."""
-        G, u = self.factor, torch.as_tensor(u).to(self.factor)
+        G, u = self.factor, as_tensor(u, "u").to(self.factor)
         if u.shape[:1] != G.shape[:1]:
             raise ValueError(
                 f"the operator acts on functions over {len(G)} samples, got shape {tuple(u.shape)}"
@@ -37,8 +37,13 @@ class Operator:
         """c(A) = (I − |1⟩⟨1|) A (I − |1⟩⟨1|): the constant function is projected out."""
         return Operator(self.factor - self.factor.mean(dim=0))
 
+    def is_constant(self) -> bool:
+        """Whether centering leaves nothing but the rounding of the means of the g_k."""
+        G = self.factor
+        return is_constant(self.centered().factor.square().sum(), G.square().sum())
+
     def inner(self, other: "Operator") -> float:
-        """Tr(AB), the Hilbert-Schmidt inner product."""
+        """Tr(AB), the Hilbert-Schmidt inner product: from r × r' or n × n numbers, the fewer."""
         G, H = self.factor, other.factor
         if len(G) != len(H):
             raise ValueError(f"the operators act on {len(G)} and on {len(H)} samples")
@@ -143,7 +148,7 @@ def cka(X, Y) -> float:
     X and Y are feature matrices (n, p1) and (n, p2) on the same samples, compared by their linear
     kernels, or as `Operator`. 1 where the centered operators are proportional, 0 where they are
     orthogonal. Unchanged by rotation, isotropic scaling and shift of the features. Raises
-    ValueError where one of them is constant over the samples.
+    ValueError where one of them is constant over the samples, up to the rounding of its mean.
 
     >>> X = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
     >>> print(f"{cka(X, 3 * X.flip(1) + 1):.6f}")
@@ -152,8 +157,7 @@ def cka(X, Y) -> float:
     if not isinstance(X, Operator) and not isinstance(Y, Operator):
         X, Y = as_matrices(X=X, Y=Y)
     A, B = (Z if isinstance(Z, Operator) else Operator(Z) for Z in (X, Y))
-    A, B = A.centered(), B.centered()
-    norms = A.norm() * B.norm()
-    if norms == 0:
+    if A.is_constant() or B.is_constant():
         raise ValueError("CKA is not defined where X or Y is constant over the samples")
-    return min(A.inner(B) / norms, 1.0)
+    A, B = A.centered(), B.centered()
+    return min(A.inner(B) / (A.norm() * B.norm()), 1.0)

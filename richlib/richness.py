@@ -1,19 +1,16 @@
 """D_LR, the low-rank measure of richness (Eq. 4), and the effective dimension (Eqs. 8 and 9)."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from richlib._checks import warn_degenerate
+from richlib._checks import FiniteSizeWarning, as_tensor, is_constant, warn_degenerate
 from richlib.moments import Moments
 
 ESTIMATORS = ("projection", "centered-projection", "gram")
-
-# Features whose variance is below this share of their mean square are constant: what is left is
-# the rounding of a float64 mean.
-_CONSTANT = 1e-24
 
 
 @dataclass(frozen=True)
@@ -42,21 +39,24 @@ def dlr(features, outputs, *, estimator: str = "projection", rtol: float = 1e-6)
 
     T is the feature kernel operator of `features` (n, p), the post-activations of the penultimate
     layer; T_MP is the smallest operator that could express `outputs` (n, C), the network's outputs
-    on the same samples. For given samples the value is exact up to float64 rounding, whatever
-    the floating dtype of the input; other samples give another.
+    on the same samples. For given samples the value is computed in float64, whatever the floating
+    dtype of the input, and exact to about 1e-15 / a² for outputs that have directions of relative
+    amplitude a; other samples give another.
 
     estimator: what the features are compared with.
         "projection"           the orthogonal projection onto the span of the outputs, centered
                                afterwards: Definition 1 of the paper as written.
         "centered-projection"  the projection onto the span of the centered outputs. It reads
-                               1 − √((C−1)/C) too high where the outputs sum to a near-constant.
+                               (1 − D_LR) (1 − √((C−1)/C)) too high where the outputs sum to a
+                               near-constant.
         "gram"                 the outputs' own Gram operator (Appendix E.1): it equals the
                                projection only where the outputs are isotropic.
     rtol: directions of the outputs whose root-mean-square amplitude is below rtol times the
         largest are rounding error and are left out of the span.
 
     Outputs that are constant over the samples express no learned function: 1.0, with a
-    DegenerateWarning. Constant features: nan, with a DegenerateWarning. ValueError on NaN,
+    DegenerateWarning. Constant features: nan, with a DegenerateWarning. Outputs whose rank is the
+    number of samples, or one less, span all there is: a FiniteSizeWarning. ValueError on NaN,
     infinities, fewer than 2 samples, mismatched rows or an unknown estimator.
 
     Features that are nothing but an orthonormal copy of the learned space are as rich as can be;
@@ -102,23 +102,31 @@ def richness_of_moments(moments: Moments, *, estimator: str, rtol: float) -> Ric
 
     W = whitening(S_F if estimator == "centered-projection" else M, rtol)  # (C, rank)
     rank = W.shape[1]
+    if rank >= n - 1 and estimator != "gram":
+        warnings.warn(
+            f"{n} samples for outputs of rank {rank}: their span holds nearly every function on "
+            f"the samples, and D_LR says nothing of what was learned; use more samples",
+            FiniteSizeWarning,
+            stacklevel=4,
+        )
     if estimator == "gram":
         W = torch.eye(C, dtype=M.dtype, device=M.device)
-    if S_Φ.trace() <= _CONSTANT * (S_Φ.trace() + mean[:p].square().sum()):
+    if is_constant(S_Φ.trace(), S_Φ.trace() + mean[:p].square().sum()):
         warn_degenerate(
             "the features are constant over the samples: there is no kernel to compare (nan)",
             frames=4,
         )
         value = math.nan
-    elif S_F.trace() <= rtol**2 * M.trace():
+    elif is_constant(S_F.trace(), M.trace(), rtol):
         warn_degenerate(
             "the outputs are constant over the samples: no function was learned (D_LR = 1)",
             frames=4,
         )
         value = 1.0
     else:
-        trace = (W.T @ K).square().sum()  # Tr(c(T)c(P))
-        norms = torch.linalg.matrix_norm(S_Φ) * torch.linalg.matrix_norm(W.T @ S_F @ W)
+        scale = S_Φ.trace()  # squares of tiny or huge covariances leave the range of float64
+        trace = (W.T @ K).square().sum() / scale  # Tr(c(T)c(P))
+        norms = torch.linalg.matrix_norm(S_Φ / scale) * torch.linalg.matrix_norm(W.T @ S_F @ W)
         value = float((1 - trace / norms).clamp(0, 1))
     return Richness(dlr=value, rank=rank, estimator=estimator, n=n, p=p, C=C)
 
@@ -137,17 +145,22 @@ def effective_dimension(weights, skip_first: bool = True) -> float:
     skip_first=True is D_eff of Eq. 9: the first eigenvalue, that of the constant function, is
     counted as one dimension and left out of the entropy. skip_first=False is Eq. 8.
     Equal eigenvalues give their number; one dominant eigenvalue gives a value near 1 (Eq. 8) or,
-    after the constant, near 2 (Eq. 9). Raises ValueError on negative or non-finite weights and
-    where no weight is positive.
+    after the constant, near 2 (Eq. 9). Raises ValueError on negative or non-finite weights, where
+    no weight is positive, and where skip_first meets weights in increasing order.
 
     >>> round(effective_dimension([5.0, 1.0, 1.0, 1.0]), 6)
     4.0
     >>> round(effective_dimension([1.0, 1.0, 1.0], skip_first=False), 6)
     3.0
     """
-    ρ = torch.as_tensor(weights, dtype=torch.float64).flatten()
+    ρ = as_tensor(weights, "weights").double().flatten()
     if not torch.isfinite(ρ).all() or (ρ < 0).any():
         raise ValueError("weights must be finite and non-negative eigenvalues")
+    if skip_first and ρ.numel() > 2 and (ρ.diff() >= 0).all() and ρ[-1] > ρ[0]:
+        raise ValueError(
+            "weights must be in decreasing order, since the first is left out, but came in "
+            "increasing order, as eigvalsh gives them: reverse them"
+        )
     tail = ρ[1:] if skip_first else ρ
     if tail.sum() <= 0:
         raise ValueError(

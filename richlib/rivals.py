@@ -9,7 +9,7 @@ from torch import nn
 
 from richlib import collapse
 from richlib._checks import as_matrices
-from richlib.operators import cka
+from richlib.operators import cka, feature_kernel_operator
 
 RIDGE = 1e-4  # what the paper's tables add to Σ_b (H.2)
 
@@ -44,9 +44,9 @@ def s_init_of_neurons(features_at_init, features) -> float:
     A, B = (torch.cov(Z.double().T) for Z in (X, Y))
     if A.shape != B.shape:
         raise ValueError(f"the same neurons are compared, got {len(A)} and {len(B)} of them")
-    if not (norms := A.norm() * B.norm()) > 0:
+    if any(feature_kernel_operator(Z).is_constant() for Z in (X, Y)):
         raise ValueError("not defined where the features are constant over the samples")
-    return float((A * B).sum() / norms)
+    return float((A * B).sum() / (A.norm() * B.norm()))
 
 
 def parameter_norm(model: nn.Module) -> float:

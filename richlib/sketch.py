@@ -11,13 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from richlib._checks import as_matrices
+from richlib._checks import as_matrices, is_constant
+from richlib.moments import power_of_two
 from richlib.richness import whitening
 
 
 @dataclass(frozen=True)
 class SketchedRichness:
-    """An estimate of D_LR: `dlr` ± `error`, one standard error over the random probes.
+    """An estimate of D_LR: `dlr` ± `error`, the standard error over the random probes.
+
+    The error is estimated from half of the probes: with 64 of them the truth is within two errors
+    about nine times in ten, with fewer than 16 the error is often much too small.
 
     >>> SketchedRichness(dlr=0.31, error=0.02).error
     0.02
@@ -52,23 +56,35 @@ def sketched_dlr(
         raise ValueError(f"probes must be at least 4, half for each part, got {probes}")
     Φ, F = as_matrices(features=features, outputs=outputs)
     n, p = Φ.shape
-    mean = Φ.mean(dim=0, dtype=torch.float64)  # (p,)
+    mean, unit = Φ.mean(dim=0, dtype=torch.float64), power_of_two(Φ)  # (p,)
     F = F.double()
     W = whitening(F.T @ F / n, rtol)  # (C, rank)
-    b = (F - F.mean(dim=0)) @ W  # (n, rank), the centered basis of the learned space
+    centered = F - F.mean(dim=0)  # (n, C)
+    b = centered @ W  # (n, rank), the centered basis of the learned space
     G = torch.randn(p, probes, generator=generator, dtype=torch.float64).to(Φ.device)
-    products = torch.zeros(p, probes + W.shape[1], dtype=torch.float64, device=Φ.device)
-    for rows, basis in zip(Φ.split(4096), b.split(4096), strict=True):
-        φ = rows - mean.to(rows.dtype)  # (rows, p), in the features' own precision
-        right = torch.cat([(φ @ G.to(φ.dtype)).double(), basis], dim=1)
-        products += (φ.T @ right.to(φ.dtype)).double()
-    Y, K = products[:, :probes] / n, products[:, probes:] / n  # S_Φ G (p, m), Φᵀb (p, rank)
+    Y, K = _products(Φ, mean, unit, G, b)
+    variance = (G * Y).sum() / probes  # estimates Tr S_Φ
+    if is_constant(variance, variance + (mean / unit).square().sum()) or is_constant(
+        centered.square().sum(), F.square().sum(), rtol
+    ):
+        raise ValueError("features or outputs are constant over the samples: use richlib.dlr")
     square, error = _squared_norm(Y, G)
     norm_P = torch.linalg.matrix_norm(b.T @ b / n)
-    if square <= 0 or norm_P <= rtol:
-        raise ValueError("features or outputs are constant over the samples: use richlib.dlr")
     alignment = float(K.square().sum() / norm_P) / square**0.5
     return SketchedRichness(1 - alignment, alignment * error / (2 * square))
+
+
+def _products(Φ: Tensor, mean: Tensor, unit: float, G: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """S_Φ G (p, m) and E[Φ bᵀ] (p, rank) of the features (Φ − mean) / unit; b (n, rank)."""
+    (n, p), m = Φ.shape, G.shape[1]
+    dtype = torch.promote_types(Φ.dtype, torch.float32)
+    products = torch.zeros(p, m + b.shape[1], dtype=torch.float64, device=Φ.device)
+    with torch.autocast(Φ.device.type, enabled=False):  # it would multiply in half precision
+        for rows, basis in zip(Φ.split(1024), b.split(1024), strict=True):
+            φ = ((rows - mean) / unit).to(dtype)  # (rows, p)
+            right = torch.cat([(φ @ G.to(dtype)).double(), basis], dim=1)
+            products += (φ.T @ right.to(dtype)).double()
+    return products[:, :m] / n, products[:, m:] / n
 
 
 def _squared_norm(Y: Tensor, G: Tensor) -> tuple[float, float]:

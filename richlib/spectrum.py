@@ -9,13 +9,9 @@ import warnings
 import torch
 from torch import Tensor
 
-from richlib._checks import as_matrices, as_matrix
+from richlib._checks import FiniteSizeWarning, as_matrices, as_matrix, as_vector
 from richlib.moments import Moments
 from richlib.operators import orthonormal_basis
-
-
-class FiniteSizeWarning(UserWarning):
-    """Too few samples for the number of eigenfunctions: any function would look expressed."""
 
 
 class Eigenfunctions:
@@ -54,12 +50,14 @@ class Eigenfunctions:
     def of_moments(cls, moments: Moments) -> "Eigenfunctions":
         """Fit from streamed moments: the same, without the samples.
 
-        Eigenvalues below the resolution of their products (1e-7 of the largest for float32) are
-        left out; Moments(..., product_dtype=torch.float64) resolves more.
+        Eigenvalues below the resolution of their products (1e-7 of ‖cov(Φ)‖ for float32, however
+        large the mean of the features) are left out; Moments(..., product_dtype=torch.float64)
+        resolves more.
         """
         p = moments.p
-        second_moment = moments.second_moment[:p, :p]
-        return cls(*_leading(second_moment, max(moments.n, p), moments.resolution))
+        second_moment, covariance = moments.second_moment[:p, :p], moments.covariance[:p, :p]
+        unresolved = moments.resolution * torch.linalg.matrix_norm(covariance)
+        return cls(*_leading(second_moment, max(moments.n, p), unresolved))
 
     def leading(self, k: int) -> "Eigenfunctions":
         """The first k of them (all, where there are fewer): what few samples can still resolve."""
@@ -83,7 +81,8 @@ class Eigenfunctions:
 
         Shape (k,), non-decreasing, in [0, 1]. Use samples other than those of `fit`: on its own
         samples every eigenfunction looks better than it is. The eigenfunctions are orthonormalized
-        on the samples in order of eigenvalue (J.3.1), without which the sum can exceed 1.
+        on the samples in order of eigenvalue (J.3.1), without which the sum can exceed 1; those
+        that depend on earlier ones there, as where features are dead, add nothing.
         """
         return self._cumulative_power(features, targets)
 
@@ -117,7 +116,11 @@ class Eigenfunctions:
                 FiniteSizeWarning,
                 stacklevel=3,
             )
-        Q, _ = torch.linalg.qr(E)  # (n, min(n, k)), in order of eigenvalue
+        Q, R = torch.linalg.qr(E)  # (n, min(n, k)), in order of eigenvalue
+        # Where features are dead on these samples, what QR finds beyond their rank is arbitrary.
+        ρ = self.eigenvalues[: min(n, k)]
+        rounding = max(n, k) * torch.finfo(ρ.dtype).eps * (n * ρ[0] / ρ).sqrt()
+        Q *= R.diagonal().abs() > rounding
         B = orthonormal_basis(functions).to(Q.device) / n**0.5  # (n, rank), unit columns
         power = (B.T @ Q).square().sum(dim=0) / B.shape[1]  # (min(n, k),)
         total = torch.ones(k, dtype=torch.float64)
@@ -125,11 +128,11 @@ class Eigenfunctions:
         return total
 
 
-def _leading(gram: Tensor, size: int, resolution: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Eigenvalues above rounding (k,), decreasing, and their eigenvectors (d, k)."""
+def _leading(gram: Tensor, size: int, unresolved: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Eigenvalues above rounding and `unresolved` (k,), decreasing; their eigenvectors (d, k)."""
     ρ, U = torch.linalg.eigh(gram)
-    rounding = max(size * torch.finfo(ρ.dtype).eps, resolution)
-    kept = ρ > rounding * ρ[-1].clamp(min=0)
+    rounding = size * torch.finfo(ρ.dtype).eps * ρ[-1].clamp(min=0)
+    kept = (ρ > rounding) & (ρ > unresolved)
     if not kept.any():
         raise ValueError("the features are zero on all samples: they have no eigenfunctions")
     return ρ[kept].flip(0), U[:, kept].flip(1)
@@ -141,7 +144,7 @@ def per_feature(cumulative) -> Tensor:
     >>> per_feature([0.25, 0.75, 1.0]).tolist()
     [0.25, 0.5, 0.25]
     """
-    curve = torch.as_tensor(cumulative, dtype=torch.float64)
+    curve = as_vector(cumulative, "cumulative")
     return curve.diff(prepend=curve.new_zeros(1))
 
 
@@ -151,8 +154,8 @@ def eigenvalue_error(eigenvalues, truth) -> Tensor:
     >>> print(eigenvalue_error([1.5, 1.0], [1.0, 1.0]).tolist())
     [0.25, 0.0]
     """
-    estimate, ρ = (torch.as_tensor(x, dtype=torch.float64) for x in (eigenvalues, truth))
-    if estimate.shape != ρ.shape or estimate.ndim != 1:
+    estimate, ρ = as_vector(eigenvalues, "eigenvalues"), as_vector(truth, "truth")
+    if estimate.shape != ρ.shape:
         raise ValueError(
             f"eigenvalues and truth must be two lists of one length, got shapes "
             f"{tuple(estimate.shape)} and {tuple(ρ.shape)}"

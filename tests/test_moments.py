@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from richlib import Moments
+from richlib import Moments, collapse, sketched_dlr
 
 
 def assert_same(a: Moments, b: Moments, tolerance=1e-10):
@@ -64,6 +64,22 @@ def test_class_statistics_are_numpys():
     assert statistics.counts.tolist() == np.bincount(labels).tolist()
 
 
+def test_pooled_scatter_of_unbalanced_classes_is_warned_about():
+    features, outputs, _ = draw(0)
+    for share, warned in [(0.5, False), (0.1, True)]:
+        labels = (np.arange(120) < 120 * share).astype(int)
+        statistics = Moments.of(features, outputs, labels, num_classes=2).class_statistics()
+        for of_moments, of_samples in [
+            (statistics.nc1, lambda y=labels: collapse.nc1(features, y)),
+            (statistics.trace_within, lambda y=labels: collapse.trace_within(features, y)),
+        ]:
+            if warned:
+                with pytest.warns(UserWarning, match="from 12 to 108"):
+                    of_moments()
+            else:
+                assert of_moments() == pytest.approx(of_samples(), rel=1e-9)
+
+
 def test_collapsed_classes_keep_their_digits():
     """Within-class variance 1e-16 of that between classes, in float32: no cancellation."""
     rng = np.random.default_rng(0)
@@ -103,6 +119,51 @@ def test_products_in_low_precision_move_the_measure_by_less_than_a_millionth(dty
     assert streamed.dlr() == pytest.approx(exact, abs=1e-6)
     assert streamed.dlr() != exact
     assert Moments.of(features, outputs).dlr() == pytest.approx(exact, abs=1e-12)
+
+
+@pytest.mark.parametrize("amplitude", [1e-2, 1e-5])
+def test_outputs_may_be_faint_beside_each_other(amplitude):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(300, 20, generator=generator).relu()
+    strong, faint = features[:, :1], amplitude * features[:, 1:2]
+    outputs = torch.cat([strong, strong + faint], dim=1)
+    assert Moments(20, 2).update(features, outputs).dlr() == pytest.approx(
+        Moments.of(features, outputs).dlr(), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-23, 1e-10, 1e10, 1e19, 1e30])
+def test_the_scale_of_features_and_outputs_drops_out(scale):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(300, 20, generator=generator).relu()
+    outputs = features[:, :3]
+    exact = Moments.of(features, outputs).dlr()
+    for Φ, F in [(scale * features, outputs), (features, scale * outputs)]:
+        moments = Moments(20, 3)
+        for batch in zip(Φ.split(100), F.split(100), strict=True):
+            moments.update(*batch)
+        assert moments.dlr() == pytest.approx(exact, abs=1e-6)
+        assert Moments.of(Φ, F).dlr() == pytest.approx(exact, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
+def test_an_outlying_sample_may_come_first(size):
+    features = torch.randn(5000, 32, generator=torch.Generator().manual_seed(0)).relu()
+    features[0] = size
+    outputs = features[:, :3]
+    moments = Moments(32, 3)
+    for start, end in [(0, 1), (1, 101), (101, 5000)]:
+        moments.update(features[start:end], outputs[start:end])
+    assert moments.dlr() == pytest.approx(Moments.of(features, outputs).dlr(), abs=1e-6)
+
+
+def test_autocast_does_not_reach_the_products():
+    features = torch.randn(300, 20, generator=torch.Generator().manual_seed(0))
+    outputs = features[:, :3]
+    expected = Moments(20, 3).update(features, outputs).dlr()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert Moments(20, 3).update(features, outputs).dlr() == expected
+        assert sketched_dlr(features, outputs).dlr == pytest.approx(expected, abs=1e-5)
 
 
 def test_merging_nothing_changes_nothing(network):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from richlib import (
     DegenerateWarning,
+    FiniteSizeWarning,
     Moments,
     cka,
     dlr,
@@ -93,6 +94,34 @@ def test_every_floating_dtype_gives_the_float64_answer(network, dtype):
     assert dlr(features, outputs) == dlr(features.double(), outputs.double())
 
 
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda x: x.astype(np.longdouble),
+        lambda x: x.astype(object),
+        lambda x: x.astype(x.dtype.newbyteorder("S")),
+        lambda x: x.tolist(),
+        lambda x: torch.as_tensor(x).to_sparse(),
+        lambda x: x[::-1].copy()[::-1],
+    ],
+    ids=["longdouble", "object", "byte-order", "list", "sparse", "strides"],
+)
+def test_every_kind_of_array_gives_the_same_answer(network, convert):
+    features, outputs = network
+    assert dlr(convert(features), convert(outputs)) == dlr(features, outputs)
+
+
+def test_float8_is_widened(network):
+    features, outputs = (torch.as_tensor(x).to(torch.float8_e4m3fn) for x in network)
+    assert dlr(features, outputs) == dlr(features.double(), outputs.double())
+
+
+@pytest.mark.parametrize("values", ["abc", [[{}, 1.0]] * 3, np.array([["a", "b"]] * 3)])
+def test_what_is_no_number_is_explained(values):
+    with pytest.raises(ValueError, match="features must be numbers, but came as"):
+        dlr(values, torch.ones(3, 1))
+
+
 def test_integers_are_taken_as_they_are():
     counts = np.arange(12).reshape(6, 2) % 5
     assert dlr(counts, counts) == dlr(counts.astype(float), counts.tolist())
@@ -114,11 +143,21 @@ def test_constant_features_are_nan_with_a_warning(rng, value):
         assert math.isnan(dlr(np.full((20, 4), value), rng.normal(size=(20, 3))))
 
 
+def test_outputs_that_span_all_functions_on_the_samples_are_warned_about(rng):
+    features = rng.normal(size=(32, 100))
+    for C in (31, 40):
+        with pytest.warns(FiniteSizeWarning, match="32 samples for outputs of rank 3"):
+            dlr(features, rng.normal(size=(32, C)))
+    assert 0 < dlr(features, rng.normal(size=(32, 30))) < 1
+    assert 0 < dlr(features, rng.normal(size=(32, 40)), estimator="gram") < 1
+
+
 def test_small_features_are_not_taken_for_constant(rng):
     features, outputs = rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert dlr(1e-12 * features, outputs) == pytest.approx(dlr(features, outputs), abs=1e-9)
+        for scale in (1e-120, 1e-12, 1e120):
+            assert dlr(scale * features, outputs) == pytest.approx(dlr(features, outputs), abs=1e-9)
 
 
 nan_in_row_3 = torch.ones(6, 2).index_fill(0, torch.tensor(3), math.nan)
@@ -165,6 +204,16 @@ def test_effective_dimension_is_the_exponential_of_the_entropy(rng):
     r = weights[1:] / weights[1:].sum()
     assert effective_dimension(weights) == pytest.approx(1 + np.exp(-(r * np.log(r)).sum()))
     assert effective_dimension([9, 1, 1, 0, 0]) == pytest.approx(3)
+
+
+def test_effective_dimension_of_reversed_eigenvalues():
+    ascending = np.linalg.eigvalsh(np.diag([1.0, 1.0, 1.0, 100.0]))
+    assert effective_dimension(ascending[::-1]) == pytest.approx(4)
+    with pytest.raises(ValueError, match="increasing order.*reverse"):
+        effective_dimension(ascending)
+    assert effective_dimension(ascending, skip_first=False) == pytest.approx(
+        effective_dimension(ascending[::-1], skip_first=False)
+    )
 
 
 @pytest.mark.parametrize("weights", [[1.0, -1.0], [1.0, math.nan], [1.0], [0.0, 0.0]])

@@ -105,5 +105,11 @@ def test_s_init_of_neurons_sees_rotations_and_not_shifts(rng):
 def test_s_init_of_neurons_needs_the_same_neurons():
     with pytest.raises(ValueError, match="got 2 and 3 of them"):
         s_init_of_neurons(torch.randn(9, 2), torch.randn(9, 3))
+
+
+@pytest.mark.parametrize("value", [1.0, 0.3])
+@pytest.mark.parametrize("measure", [s_init, s_init_of_neurons])
+def test_features_that_are_constant_up_to_rounding_are_an_error(measure, value):
+    constant = torch.full((49, 2), value, dtype=torch.float64)  # 0.3 is not their mean
     with pytest.raises(ValueError, match="constant"):
-        s_init_of_neurons(torch.ones(9, 2), torch.randn(9, 2))
+        measure(constant, torch.randn(49, 2))

@@ -52,6 +52,35 @@ def test_float32_features(network):
     assert estimate.dlr == pytest.approx(dlr(features, outputs), abs=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("scale", [1e-4, 1, 1e3])
+def test_low_precision_is_widened(dtype, scale):
+    features = scale * torch.randn(2000, 10, generator=torch.Generator().manual_seed(0))
+    features = features.to(dtype)
+    estimate = sketched_dlr(features, features[:, :5])
+    assert estimate.dlr == pytest.approx(dlr(features, features[:, :5]), abs=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_scale_of_features_drops_out(scale):
+    features = torch.randn(500, 10, generator=torch.Generator().manual_seed(0))
+    estimate = sketched_dlr(scale * features, features[:, :5])
+    assert estimate.dlr == pytest.approx(dlr(features, features[:, :5]), abs=1e-5)
+
+
+def test_outputs_far_from_zero_are_not_taken_for_constant(rng):
+    features = rng.normal(size=(500, 10))
+    outputs = 1e5 + features[:, :1]
+    estimate = sketched_dlr(features, outputs)
+    assert estimate.dlr == pytest.approx(dlr(features, outputs), abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_features_that_are_constant_up_to_rounding_are_an_error(rng, dtype):
+    with pytest.raises(ValueError, match="constant over the samples"):
+        sketched_dlr(torch.full((49, 4), 0.3, dtype=dtype), rng.normal(size=(49, 2)))
+
+
 def test_bad_input(network):
     features, outputs = network
     with pytest.raises(ValueError, match="probes must be at least 4"):

@@ -90,6 +90,17 @@ def test_cumulative_curves_never_exceed_one(rng):
     assert curve.max() <= 1.0 and (curve.diff() >= 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_features_that_are_dead_on_the_samples_express_nothing(rng, dtype):
+    train, test = (rng.normal(size=(n, 100)) * np.arange(1, 101) ** -2.0 for n in (2000, 300))
+    test[:, 50:] = 0
+    e = Eigenfunctions.fit(train.astype(dtype))
+    target = rng.normal(size=(300, 1))
+    basis = np.linalg.qr(test[:, :50])[0]
+    share = np.square(basis.T @ target).sum() / np.square(target).sum()
+    assert e.quality(test.astype(dtype), target)[-1] == pytest.approx(share, abs=1e-5)
+
+
 def test_too_few_samples_are_warned_about(rng):
     e = Eigenfunctions.fit(rng.normal(size=(100, 50)))
     few = rng.normal(size=(30, 50))
@@ -127,10 +138,21 @@ def test_moments_of_float32_products_leave_out_what_they_cannot_resolve(rng):
     assert len(Eigenfunctions.of_moments(quick).eigenvalues) == 3
 
 
+@pytest.mark.parametrize("shift", [100, 500, [3000] + 63 * [0]])
+def test_a_large_mean_hides_no_eigenfunctions_from_moments(rng, shift):
+    features = rng.normal(size=(2000, 64)) * np.arange(1, 65) ** -0.5 + shift
+    features = features.astype(np.float32)
+    exact = Eigenfunctions.fit(features).eigenvalues
+    streamed = Eigenfunctions.of_moments(Moments(64, 1).update(features, features[:, :1]))
+    assert len(exact) == 64
+    torch.testing.assert_close(streamed.eigenvalues, exact, rtol=1e-5, atol=0)
+
+
 def test_per_feature_undoes_the_sum(fitted):
     e, test, truth = fitted
     curve = e.quality(test, truth[:, :2])
     torch.testing.assert_close(per_feature(curve).cumsum(0), curve)
+    torch.testing.assert_close(per_feature(curve.numpy()[::-1]), per_feature(curve.flip(0)))
 
 
 def test_nystroem_errors_shrink_with_samples(rng):
@@ -163,6 +185,7 @@ def test_errors_of_a_known_rotation():
     "call, message",
     [
         (lambda: eigenvalue_error([1.0], [1.0, 2.0]), r"one length, got shapes \(1,\) and \(2,\)"),
+        (lambda: eigenvalue_error([[1.0]], [[1.0]]), r"eigenvalues must have shape \(k,\)"),
         (lambda: eigenvalue_error([1.0], [0.0]), "must be positive"),
         (lambda: eigenfunction_error(np.eye(3), np.eye(3)[:, :2]), r"\(3, 3\) and \(3, 2\)"),
         (lambda: function_space_error(np.eye(3), np.eye(4)), "directions: 3, truth: 4"),

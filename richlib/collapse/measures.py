@@ -4,12 +4,13 @@ K is the number of classes, μ_c a class mean, μ̄ the unweighted mean of the c
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from richlib._checks import as_labels, as_matrix, warn_degenerate
+from richlib._checks import as_labels, as_matrix, as_tensor, warn_degenerate
 
 # Differences of class means below this share of the features' amplitude are the rounding of
 # float64 means.
@@ -18,13 +19,19 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class ClassStatistics:
-    """What neural collapse needs: counts (K,), means (K, p) and within = Σ_W (p, p) of Eq. 33,
-    the sum (not the average) over classes of the covariances, each normalized by its own 1/n_c.
+    """What neural collapse needs of the classes.
+
+    counts: samples of each class, (K,). means: of the features in each class, (K, p).
+    within: Σ_W (p, p) of Eq. 33, the sum (not the average) over classes of the covariances, each
+        normalized by its own 1/n_c. From streamed moments it is
+    pooled: K times the covariance about the class means over all samples. That is the same for
+        balanced classes, which neural collapse supposes; otherwise large classes weigh more.
     """
 
     counts: Tensor
     means: Tensor
     within: Tensor
+    pooled: bool = False
 
     @classmethod
     def of(cls, features, labels, *, num_classes: int | None = None) -> "ClassStatistics":
@@ -55,6 +62,7 @@ class ClassStatistics:
         """See `richlib.collapse.nc1`."""
         if not ridge >= 0:
             raise ValueError(f"ridge must not be negative, got {ridge}: the tables use 1e-4")
+        self._warn_of_unbalanced_classes()
         if ridge > 0:
             identity = torch.eye(len(self.within)).to(self.within)
             return float(torch.linalg.solve(self.between + ridge * identity, self.within).trace())
@@ -92,7 +100,18 @@ class ClassStatistics:
 
     def trace_within(self, average: bool = False) -> float:
         """See `richlib.collapse.trace_within`."""
+        self._warn_of_unbalanced_classes()
         return float(self.within.trace()) / (len(self.means) if average else 1)
+
+    def _warn_of_unbalanced_classes(self) -> None:
+        smallest, largest = int(self.counts.min()), int(self.counts.max())
+        if self.pooled and largest > 1.5 * smallest:
+            warnings.warn(
+                f"Σ_W is pooled over all samples, and classes have from {smallest} to {largest} of "
+                f"them: large classes weigh more than in Eq. 33; with the features at hand use "
+                f"richlib.collapse.{{nc1, trace_within}}",
+                stacklevel=3,
+            )
 
     @property
     def _amplitude(self) -> Tensor:
@@ -215,7 +234,7 @@ def nc4(features, labels, weights, bias=None) -> float:
     Φ, labels = as_samples(features, labels)  # (n, p), (n,)
     stats = ClassStatistics.of(Φ, labels)
     μ, W = stats.means, stats._weights(weights)  # (K, p) each
-    b = torch.zeros_like(μ[:, 0]) if bias is None else torch.as_tensor(bias).detach().to(μ)
+    b = torch.zeros_like(μ[:, 0]) if bias is None else as_tensor(bias, "bias").to(μ)
     if b.shape != μ.shape[:1] or not b.isfinite().all():
         raise ValueError(
             f"bias must be {len(μ)} finite numbers, one for each class, but came with shape "

@@ -46,9 +46,9 @@ def test_features_that_do_not_vary_have_no_figures(trained):
 
 def test_curves_of_wide_layers_use_fewer_samples(trained, monkeypatch):
     """More features than samples: D_LR of the kernel of those samples."""
-    monkeypatch.setattr("richlib.lab.metrics.WIDE", 16 * 10)
+    monkeypatch.setattr("richlib.lab.metrics.WIDE", 16 * 12)
     values = probe(RECIPE, trained.model, trained.train, trained.test)
-    part = Split(*(x[:10] for x in dataclasses.astuple(trained.train)))
+    part = Split(*(x[:12] for x in dataclasses.astuple(trained.train)))
     Φ, outputs = activations(trained.model, part)
-    assert Φ.shape == (10, 16)
+    assert Φ.shape == (12, 16)
     assert values["dlr_train"] == pytest.approx(richlib.dlr(Φ, outputs), abs=1e-6)
