@@ -76,7 +76,9 @@ class Measurement:
 
     @property
     def nc1(self) -> float:
-        """Tr(Σ_b⁺Σ_W), 0 where classes have collapsed: see `richlib.collapse.nc1`."""
+        """Tr(Σ_b⁺Σ_W), 0 where classes have collapsed: as `richlib.collapse.nc1` where classes are
+        balanced. Otherwise large classes weigh more, and a warning says so.
+        """
         return self.classes.nc1()
 
     def __repr__(self) -> str:
