@@ -183,3 +183,5 @@ def test_which_two_numbers_the_page_disagrees_in():
     assert set(verdicts.values()) == {"reproduced"}
     rich = [r.metrics["dlr_train"] for r in records.load("accurate-not-rich", "full", "paper")]
     assert sum(value < 0.1 for value in rich) == 2 and sum(rich) / 3 > 0.1
+    for run in records.load("accurate-not-rich", "full", "paper"):
+        assert run.curves["epoch"][1] == 1 and 0.08 < run.curves["dlr_train"][1] < 0.1

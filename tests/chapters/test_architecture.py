@@ -85,7 +85,7 @@ def test_what_the_page_says_of_the_mlp_at_the_paper_size():
         assert used == sorted(used, reverse=True) and used[0] - used[-1] > 0.1
         for epoch in (10, 200):  # the tail does not grow
             ρ = record.spectra[f"epoch{epoch}/eigenvalues"]
-            assert 0.02 < ρ[19] / ρ[0] < 0.1
+            assert 0.03 < ρ[19] / ρ[0] < 0.07
         assert 100 < record.metrics["effective_dimension"] < 120
         assert utilization_dimension(record) > 50
         assert abs(record.metrics["dlr_train"] - record.metrics["dlr_test"]) < 0.025
@@ -142,7 +142,7 @@ def test_what_the_page_says_of_the_low_rank_runs():
     verdicts = {c.statement: c.verdict() for c in lines}
     strict = [said for said, verdict in verdicts.items() if verdict == "not reproduced"]
     assert len(verdicts) == 8 and len(strict) >= 3
-    assert sum("mnist" in said for said in strict) == 2
+    assert sum("MNIST" in said for said in strict) == 2
 
 
 def test_what_the_page_says_of_few_digits_and_of_all():
@@ -155,9 +155,18 @@ def test_what_the_page_says_of_few_digits_and_of_all():
         assert counted[0] < min(counts) and max(counts) < counted[1] and max(of_all) < 12
         for run in every:
             assert at(run, 1) < min(r.metrics["dlr_train"] for r in few)
-            assert at(run, 1) - run.metrics["dlr_train"] < at(run, 0) / 10
             steps = -(-60_000 // run.recipe["batch_size"])
             assert (steps, steps * run.recipe["epochs"]) == (938, 9_380)
+        ends, first, last = (
+            np.log(np.mean(values))
+            for values in (
+                [r.metrics["dlr_train"] for r in few],
+                [at(r, 1) for r in every],
+                [r.curves["dlr_train"][-1] for r in every],
+            )
+        )
+        share = (ends - first) / (ends - last)  # of the fall, in the first pass
+        assert 0.5 < share < 0.7 if network == "resnet18" else 0.3 < share < 0.5
         assert few[0].recipe["epochs"] * -(-2_000 // few[0].recipe["batch_size"]) == 640
 
 

@@ -122,7 +122,7 @@ def test_verdicts_read_more_eigenfunctions_than_the_curves_and_are_a_little_lowe
 
 
 def test_verdicts_on_more_than_before_training():
-    lines = [c for c in CLAIMS if c.chapter == "feature_evolution" and "epoch 0" in c.statement]
+    lines = [c for c in CLAIMS if c.chapter == "feature_evolution" and "epoch 0," in c.statement]
     assert [c.verdict() for c in lines] == ["reproduced", "not reproduced"]
     _, seeds = lines[1].evidence()
     before, after = np.mean([[t.of(runs) for t in lines[1].terms] for runs in seeds], axis=0)

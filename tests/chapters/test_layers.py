@@ -94,6 +94,14 @@ def test_the_sizes_of_the_layers_of_a_resnet(side, width):
     assert sizes == [area, area // 2, area // 4, 8 * width]
 
 
+def test_one_seed_makes_the_largest_difference_the_last():
+    (claim,) = [c for c in CLAIMS if c.statement.startswith("the two differ most in the last")]
+    _, seeds = claim.evidence()
+    ahead = [claim.terms[1].of(runs) - claim.terms[0].of(runs) for runs in seeds]
+    learned = [runs["without"].metrics["accuracy_train"] for runs in seeds]
+    assert [a > 0 for a in ahead] == [value == min(learned) for value in learned]
+
+
 def test_the_last_layer_is_the_most_low_rank_in_all_five_networks():
     lines = [c for c in CLAIMS if c.chapter == "layers" and "most low-rank" in c.statement]
     assert [c.verdict() for c in lines] == ["reproduced"] * 5

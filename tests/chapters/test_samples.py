@@ -150,6 +150,21 @@ def test_what_the_page_says_of_all_pictures():
     assert trained[5] < trained[6] < trained[4]
 
 
+def test_exponents_on_both_sides_with_three_seeds():
+    sizes = (100, 300, 1000, 3000)
+    seeds = [[r.metrics for r in records.load("samples", f"n-{n}", "desk")] for n in sizes]
+    below, beyond, signs = [], [], ([], [])
+    for metrics in zip(*seeds, strict=True):
+        error = [1 - m["accuracy_test"] for m in metrics]
+        below.append(exponent(100, error[0], 1000, error[2]))
+        beyond.append(exponent(1000, error[2], 3000, error[3]))
+        d = [m["dlr_train"] for m in metrics]
+        for side, (i, j) in ((0, (0, 1)), (0, (1, 2)), (1, (2, 3))):
+            signs[side].append(exponent(sizes[i], d[i], sizes[j], d[j]) > 0)
+    assert 0.095 < min(below) < max(below) < 0.115 and 0.195 <= min(beyond) < max(beyond) < 0.255
+    assert set(signs[0]) == set(signs[1]) == {True, False}
+
+
 def test_a_hundred_pictures_are_enough_for_a_rich_network():
     for few in records.load("samples", "n-100", "desk"):
         assert few.metrics["dlr_train"] < 0.1

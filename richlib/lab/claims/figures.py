@@ -60,9 +60,9 @@ def _last_is_largest(variant: str) -> tuple[Term, Term]:
     return Term(earlier, (variant,)), Term(measures.layer(-1, "utilization"), (variant,))
 
 
-def _through_training(measure: Callable, *epochs: int) -> Callable:
-    """The smallest value that a measure of the spectrum has at the epochs and at the end."""
-    return measures.least(*(measures.spectrum_at(e, measure) for e in epochs), measure)
+def _least(measure: Callable, *epochs: int) -> Callable:
+    """The smallest value that a measure of the spectrum has at the epochs."""
+    return measures.least(*(measures.spectrum_at(epoch, measure) for epoch in epochs))
 
 
 def _computed(figure: int, statement: str, found: str, chapter: str) -> Elsewhere:
@@ -76,7 +76,7 @@ FIGURES: list[Direction | Elsewhere] = [
         printed=(8.7e-3, 0.63),
     ),
     _1(
-        "and so is the test accuracy (rich, lazy)",
+        "test accuracy is smaller where all layers are trained (rich, lazy)",
         terms=rising("accuracy_test", "full", "last-layer"),
         printed=(0.100, 0.744),
         percent=True,
@@ -97,36 +97,45 @@ FIGURES: list[Direction | Elsewhere] = [
         "(a) the test error falls faster beyond 1,000 samples: exponents (below, beyond)",
         terms=_steeper("error_test"),
     ),
-    _2("(b) so does the test loss (below, beyond)", terms=_steeper("loss_test")),
-    _2("(c) so does D_LR (below, beyond)", terms=_steeper("dlr_train")),
     _2(
-        "(c) enough samples are critical for rich dynamics: D_LR above 0.1 at 100",
+        "(b) the test loss falls faster beyond 1,000 samples: exponents (below, beyond)",
+        terms=_steeper("loss_test"),
+    ),
+    _2(
+        "(c) D_LR falls faster beyond 1,000 samples: exponents (below, beyond)",
+        terms=_steeper("dlr_train"),
+    ),
+    _2(
+        "(c) 100 samples are not enough to be rich: D_LR above 0.1",
         terms=lazy("n-100"),
     ),
-    _2("(c) and below 0.1 with all pictures", terms=rich("n-50000")),
+    _2("(c) all 50,000 pictures are: D_LR below 0.1", terms=rich("n-50000")),
     _2(
         "(c) D_LR is smaller with all pictures than with 100 (50,000, 100)",
         terms=rising("dlr_train", "n-50000", "n-100"),
     ),
     _3("(ii) with batch normalization only C are used: Π̂(C) above 0.95", terms=only_C("with")),
-    _3("(ii) without it more are: Π̂(C) below 0.95", terms=more("without")),
     _3(
-        "(iii) with it only C are significant: ρ_{C+1}/ρ_{C−1} below 0.1",
+        "(ii) without batch normalization more than C are used: Π̂(C) below 0.95",
+        terms=more("without"),
+    ),
+    _3(
+        "(iii) with batch normalization only C are significant: ρ_{C+1}/ρ_{C−1} below 0.1",
         terms=significant("with"),
     ),
     _3(
-        "(iii) without it eigenvalues fall more slowly: ρ_{C+1}/ρ_{C−1} (with, without)",
+        "(iii) without batch normalization eigenvalues fall less: ρ_{C+1}/ρ_{C−1} (with, without)",
         terms=rising(eigenvalue_step, "with", "without"),
     ),
     _4("(ii) at rate 0.05 only C are used: Π̂(C) above 0.95", terms=only_C("middle")),
     _4("(ii) at rate 0.2 only C are used: Π̂(C) above 0.95", terms=only_C("high")),
-    _4("(ii) at rate 0.005 more are: Π̂(C) below 0.95", terms=more("low")),
+    _4("(ii) at rate 0.005 more than C are used: Π̂(C) below 0.95", terms=more("low")),
     _4(
-        "(ii) at 0.005 more than at 0.05: Π̂(C) (0.005, 0.05)",
+        "(ii) at rate 0.005 more are used than at 0.05: Π̂(C) (0.005, 0.05)",
         terms=rising(utilization, "low", "middle"),
     ),
     _4(
-        "(ii) at 0.005 more than at 0.2: Π̂(C) (0.005, 0.2)",
+        "(ii) at rate 0.005 more are used than at 0.2: Π̂(C) (0.005, 0.2)",
         terms=rising(utilization, "low", "high"),
     ),
     _5(
@@ -139,17 +148,17 @@ FIGURES: list[Direction | Elsewhere] = [
     ),
     *(
         _5(
-            f"{curve} follows intensity during training, too: above 0 at epochs 1, 5, 20, the end",
+            f"{curve} follows intensity during training: above 0 at epochs 1, 5, 20 (least)",
             terms=(
                 0.0,
-                Term(_through_training(measures.following_intensity(curve), 1, 5, 20), ("middle",)),
+                Term(_least(measures.following_intensity(curve), 1, 5, 20), ("middle",)),
             ),
         )
         for curve in ("quality", "utilization")
     ),
     *(
         _5(
-            f"and {curve} does so more than before training (epoch 0, epoch 20)",
+            f"{curve} follows intensity more than before training (epoch 0, epoch 20)",
             terms=tuple(
                 Term(measures.spectrum_at(epoch, measures.following_intensity(curve)), ("middle",))
                 for epoch in (0, 20)
@@ -202,9 +211,8 @@ FIGURES: list[Direction | Elsewhere] = [
         terms=rising(eigenvalue_step, "strong", "weak", "none"),
     ),
     _14(
-        "(a) ResNet18 uses only C from epoch 1 to the end: Π̂(C) above 0.95 at epochs 1, 5, 20, the "
-        "end",
-        terms=(0.95, Term(_through_training(utilization, 1, 5, 20), ("resnet18",))),
+        "(a) ResNet18 uses only C from epoch 1 on: Π̂(C) above 0.95 at epochs 1, 5, 20 (least)",
+        terms=(0.95, Term(_least(utilization, 1, 5, 20), ("resnet18",))),
     ),
     _14("(a) at the end ResNet18 uses only C: Π̂(C) above 0.95", terms=only_C("resnet18")),
     _14(
@@ -217,14 +225,14 @@ FIGURES: list[Direction | Elsewhere] = [
     ),
     _14("(b) at the end the MLP uses more than C: Π̂(C) below 0.95", terms=more("mlp")),
     _14(
-        "(b) and more than around epoch 30: Π̂(C) (end, epoch 30)",
+        "(b) the MLP uses more at the end than around epoch 30: Π̂(C) (end, epoch 30)",
         terms=(
             Term(utilization, ("mlp",)),
             Term(measures.spectrum_at(30, utilization), ("mlp",)),
         ),
     ),
     _14(
-        "(b) its dynamics deviate from the rich ones after epoch 30: D_LR (epoch 30, end)",
+        "(b) the MLP deviates from rich dynamics after epoch 30: D_LR (epoch 30, end)",
         terms=(
             Term(measures.at_epoch(30, "dlr_train"), ("mlp",)),
             Term(measures.final("dlr_train"), ("mlp",)),
@@ -299,14 +307,14 @@ FIGURES: list[Direction | Elsewhere] = [
     ),
     *(
         _17(
-            f"at epoch {epoch} the first C eigenvalues are less even than with the mean squared "
-            "error: ρ_2/ρ_C (MSE, cross-entropy)",
+            f"at epoch {epoch} the first C are less even with the cross-entropy: ρ_2/ρ_C (MSE, "
+            "cross-entropy)",
             terms=rising(measures.spectrum_at(epoch, measures.unevenness), "mse", "cross-entropy"),
         )
         for epoch in (1, 5)
     ),
     _17(
-        "after epoch 5 they become more even: ρ_2/ρ_C with the cross-entropy (end, epoch 5)",
+        "with the cross-entropy they are more even after epoch 5: ρ_2/ρ_C (end, epoch 5)",
         terms=(
             Term(measures.unevenness, ("cross-entropy",)),
             Term(measures.spectrum_at(5, measures.unevenness), ("cross-entropy",)),
@@ -356,11 +364,11 @@ FIGURES: list[Direction | Elsewhere] = [
         terms=rising(measures.layer(2, "utilization"), "full", "layerwise"),
     ),
     _21(
-        "and quality gains less from layer 2 to the last: Π*(C) (layerwise, full)",
+        "layerwise, quality gains less from layer 2 to the last: Π*(C) (layerwise, full)",
         terms=rising(measures.between(2, -1, "quality"), "layerwise", "full"),
     ),
     _21(
-        "and test accuracy is lower (layerwise, full)",
+        "layerwise, test accuracy is lower (layerwise, full)",
         terms=rising("accuracy_test", "layerwise", "full"),
         percent=True,
     ),

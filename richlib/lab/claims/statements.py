@@ -76,27 +76,27 @@ STATED: list[Direction | Elsewhere] = [
         printed=(4.9e-2, 1.1e-1, 5.6e-1),
     ),
     _table_2(
-        "S_init does not: smaller at 2 than at 0.2 (2, 0.2)",
+        "S_init does not rise with α: smaller at 2 than at 0.2 (2, 0.2)",
         terms=_by_scale("s_init_train", 2, 0.2),
         printed=(4.1e-2, 6.8e-2),
     ),
     _table_2(
-        "nor does S_init of neurons (2, 0.2)",
+        "S_init of neurons does not rise with α, either: smaller at 2 than at 0.2 (2, 0.2)",
         terms=_by_scale("s_init_neurons_train", 2, 0.2),
         printed=(4.1e-2, 6.8e-2),
     ),
     _table_2(
-        "nor does the squared norm: smaller at 2 than at 0.2 (2, 0.2)",
+        "the squared norm does not: smaller at 2 than at 0.2 (2, 0.2)",
         terms=_by_scale("parameter_norm", 2, 0.2),
         printed=(3.2e3, 3.4e3),
     ),
     _table_2(
-        "nor does NC1: it falls with α (20, 2, 0.2)",
+        "NC1 does not: it falls with α (20, 2, 0.2)",
         terms=_by_scale("nc1_ridge_train", 20, 2, 0.2),
         printed=(8.1e2, 3.2e3, 2.3e4),
     ),
     _table_2(
-        "and NC1 shifts by a larger factor than D_LR from α = 0.2 to 20 (of D_LR, of NC1)",
+        "NC1 shifts by a larger factor than D_LR from α = 0.2 to 20 (of D_LR, of NC1)",
         terms=tuple(
             Term(factor(metric), ("alpha-0.2", "alpha-20"))
             for metric in ("dlr_test", "nc1_ridge_train")
@@ -171,7 +171,7 @@ STATED: list[Direction | Elsewhere] = [
         chapter="weight_decay",
     ),
     _table_3(
-        "and test accuracy rises with it (0, 1e-4, 1e-3)",
+        "test accuracy rises with weight decay (0, 1e-4, 1e-3)",
         "weight-decay",
         rising("accuracy_test", "none", "weak", "strong"),
         (0.935, 0.941, 0.948),
@@ -186,7 +186,7 @@ STATED: list[Direction | Elsewhere] = [
         chapter="architecture",
     ),
     _table_3(
-        "and its test accuracy larger (MLP, ResNet18)",
+        "test accuracy is larger for ResNet18 than for the MLP (MLP, ResNet18)",
         "architecture",
         rising("accuracy_test", "mlp", "resnet18"),
         (0.554, 0.948),
@@ -216,7 +216,7 @@ STATED: list[Direction | Elsewhere] = [
         chapter="accurate_not_rich",
     ),
     _table_3(
-        "CNN: and lazy if the last one is: above 0.1",
+        "CNN: the dynamics are lazy if the last layer is trained: D_LR above 0.1",
         "accurate-not-rich",
         lazy("last-layer"),
         (0.51,),
@@ -230,7 +230,7 @@ STATED: list[Direction | Elsewhere] = [
         chapter="batch_normalization",
     ),
     _table_3(
-        "VGG-16 is rich with it: below 0.1",
+        "VGG-16 is rich with batch normalization: D_LR below 0.1",
         "batch-normalization",
         rich("with"),
         (0.073,),
@@ -244,7 +244,7 @@ STATED: list[Direction | Elsewhere] = [
         chapter="batch_normalization",
     ),
     _table_3(
-        "and test accuracy larger (without, with)",
+        "VGG-16: test accuracy is larger with batch normalization (without, with)",
         "batch-normalization",
         rising("accuracy_test", "without", "with"),
         (0.217, 0.720),

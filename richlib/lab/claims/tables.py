@@ -103,7 +103,7 @@ TABLE_7 = _columns(
 
 # The same cells, if the authors compared neurons (p x p) in place of samples (n x n).
 OF_NEURONS = [
-    dataclasses.replace(claim, source=f"{claim.source}, neurons", metric="s_init_neurons_train")
+    dataclasses.replace(claim, source="Tables 6 and 7, neurons", metric="s_init_neurons_train")
     for claim in (*TABLE_6, *TABLE_7)
     if claim.metric == "s_init_train"
 ]
@@ -179,6 +179,8 @@ _TABLE_4 = {
     ("resnet18", "cifar100"): (99.9, 99.7, 2.5e-2, 0.783),
     ("vgg16-bn", "cifar100"): (95.8, 99.4, 7.4e-2, 0.719),
 }
+_NAMES = {"resnet18": "ResNet18", "vgg16-bn": "VGG-16"}
+_NAMES |= {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 _METRICS_4: dict[str, Metric] = {
     "D_eff(ρ)": "effective_dimension",
     "D_eff(Q̂)": utilization_dimension,
@@ -188,7 +190,7 @@ _METRICS_4: dict[str, Metric] = {
 TABLE_4 = [
     Claim(
         "Table 4",
-        f"{model}, {data}: {name}",
+        f"{_NAMES[model]}, {_NAMES[data]}: {name}",
         "low-rank",
         f"{model}-{data}",
         metric,
