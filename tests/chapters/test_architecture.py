@@ -154,19 +154,11 @@ def test_what_the_page_says_of_few_digits_and_of_all():
         counts, of_all = ([r.metrics["effective_dimension"] for r in x] for x in (few, every))
         assert counted[0] < min(counts) and max(counts) < counted[1] and max(of_all) < 12
         for run in every:
-            assert at(run, 1) < min(r.metrics["dlr_train"] for r in few)
+            ends = [r.metrics["dlr_train"] for r in few]
+            assert at(run, 1) < (min(ends) if network == "vgg16-bn" else max(ends))
+            assert run.metrics["dlr_train"] < min(min(ends), at(run, 1))
             steps = -(-60_000 // run.recipe["batch_size"])
             assert (steps, steps * run.recipe["epochs"]) == (938, 9_380)
-        ends, first, last = (
-            np.log(np.mean(values))
-            for values in (
-                [r.metrics["dlr_train"] for r in few],
-                [at(r, 1) for r in every],
-                [r.curves["dlr_train"][-1] for r in every],
-            )
-        )
-        share = (ends - first) / (ends - last)  # of the fall, in the first pass
-        assert 0.5 < share < 0.7 if network == "resnet18" else 0.3 < share < 0.5
         assert few[0].recipe["epochs"] * -(-2_000 // few[0].recipe["batch_size"]) == 640
 
 
