@@ -31,6 +31,8 @@ def configurations():
     return list(seen.values())
 
 
+# On 32 samples the outputs of 97 or 100 classes span every function, which D_LR rightly warns of.
+@pytest.mark.filterwarnings("ignore::richlib.FiniteSizeWarning")
 @pytest.mark.parametrize("recipe", configurations())
 def test_two_steps_a_measurement_a_checkpoint_and_a_resume(recipe, monkeypatch, tmp_path):
     batch = recipe.batch_size
