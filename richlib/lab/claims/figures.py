@@ -37,6 +37,14 @@ _20 = _shows(20, "batch-normalization", "layers")
 _21 = _shows(21, "layerwise", "layers")
 
 
+# The conditions of Fig. 15, with the D_LR that it prints.
+_SHUFFLED = (
+    ("no labels shuffled", "shuffled-0", 0.031),
+    ("10% shuffled", "shuffled-0.1", 0.042),
+    ("all shuffled", "shuffled-1", 0.034),
+)
+
+
 def _steeper(metric: str) -> tuple[Term, Term]:
     """The exponent from 1,000 to 10,000 samples is larger than that from 100 to 1,000."""
     decay = measures.decay(metric)
@@ -86,7 +94,7 @@ FIGURES: list[Direction | Elsewhere] = [
         terms=rising(quality, "full", "last-layer"),
     ),
     _1("the network with all layers trained is rich: D_LR below 0.1", terms=rich("full")),
-    _1("the one with the last layer trained is lazy: above 0.1", terms=lazy("last-layer")),
+    _1("the one with the last layer trained is lazy: D_LR above 0.1", terms=lazy("last-layer")),
     _1("(ii) the rich network uses only C: Π̂(C) above 0.95", terms=only_C("full")),
     _1("(ii) the lazy one uses more: Π̂(C) below 0.95", terms=more("last-layer")),
     _1(
@@ -109,7 +117,7 @@ FIGURES: list[Direction | Elsewhere] = [
         "(c) 100 samples are not enough to be rich: D_LR above 0.1",
         terms=lazy("n-100"),
     ),
-    _2("(c) all 50,000 pictures are: D_LR below 0.1", terms=rich("n-50000")),
+    _2("(c) all 50,000 pictures are enough to be rich: D_LR below 0.1", terms=rich("n-50000")),
     _2(
         "(c) D_LR is smaller with all pictures than with 100 (50,000, 100)",
         terms=rising("dlr_train", "n-50000", "n-100"),
@@ -244,30 +252,18 @@ FIGURES: list[Direction | Elsewhere] = [
     ),
     *(
         _15(f"{name}: rich, D_LR below 0.1", terms=rich(variant), printed=(dlr,))
-        for name, variant, dlr in (
-            ("no labels shuffled", "shuffled-0", 0.031),
-            ("10% shuffled", "shuffled-0.1", 0.042),
-            ("all shuffled", "shuffled-1", 0.034),
-        )
+        for name, variant, dlr in _SHUFFLED
     ),
     *(
         _15(f"(ii) {name}: only C are used, Π̂(C) above 0.95", terms=only_C(variant))
-        for name, variant in (
-            ("no labels shuffled", "shuffled-0"),
-            ("10% shuffled", "shuffled-0.1"),
-            ("all shuffled", "shuffled-1"),
-        )
+        for name, variant, _ in _SHUFFLED
     ),
     *(
         _15(
             f"(iii) {name}: only C are significant, ρ_{{C+1}}/ρ_{{C−1}} below 0.1",
             terms=significant(variant),
         )
-        for name, variant in (
-            ("no labels shuffled", "shuffled-0"),
-            ("10% shuffled", "shuffled-0.1"),
-            ("all shuffled", "shuffled-1"),
-        )
+        for name, variant, _ in _SHUFFLED
     ),
     _15(
         "(i) quality falls with shuffling: Π*(C) (all, 10%, none)",
@@ -314,7 +310,7 @@ FIGURES: list[Direction | Elsewhere] = [
         for epoch in (1, 5)
     ),
     _17(
-        "with the cross-entropy they are more even after epoch 5: ρ_2/ρ_C (end, epoch 5)",
+        "with the cross-entropy the first C are more even after epoch 5: ρ_2/ρ_C (end, epoch 5)",
         terms=(
             Term(measures.unevenness, ("cross-entropy",)),
             Term(measures.spectrum_at(5, measures.unevenness), ("cross-entropy",)),
